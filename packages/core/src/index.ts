@@ -1,0 +1,12 @@
+export * from './changes.ts';
+export * from './chunk-path.ts';
+export * from './errors.ts';
+export * from './events.ts';
+export * from './manifest.ts';
+export type * from './ports/clock.ts';
+export type * from './ports/destination.ts';
+export type * from './ports/sig.ts';
+export type * from './ports/source.ts';
+export type * from './ports/stage.ts';
+export * from './secret.ts';
+export * from './system-clock.ts';

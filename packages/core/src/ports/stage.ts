@@ -1,0 +1,22 @@
+import type { SegmentEntry } from '../manifest.ts';
+import type { Sig } from './sig.ts';
+
+/**
+ * The local folder of one run, and the way from it to the destinations. Promises:
+ * - room is reserved before it is used: `reserve` rejects with `exhausted` and the numbers, before anything is written;
+ * - a segment given to `push` is on its way at once; `commit` resolves only when all of them, and then the manifest,
+ *   are stored and were read back at every destination that the task requires;
+ * - after `seal` a crash is resumed by pushing what is there; before it, the run's litter is known and collected;
+ * - nothing stored is ever overwritten; what this run stored is removed again when it fails before its commit.
+ */
+export interface Stage extends AsyncDisposable {
+  readonly directory: string;
+  reserve(bytes: number, o: Sig): Promise<void>;
+  /** A closed and synced segment in `directory`. */
+  push(segment: SegmentEntry): void;
+  /** Aborts when a push has failed for good, so that the run does not go on in vain. */
+  readonly signal: AbortSignal;
+  /** Keeps the finished manifest in staging, durably. */
+  seal(name: string, manifest: Uint8Array, o: Sig): Promise<void>;
+  commit(o: Sig): Promise<void>;
+}

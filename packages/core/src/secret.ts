@@ -1,0 +1,35 @@
+/** A value that never prints itself: not in logs, JSON, templates or inspections. `reveal()` is greppable. */
+export class Secret {
+  readonly #value: string;
+
+  constructor(value: string) {
+    this.#value = value;
+  }
+
+  reveal(): string {
+    return this.#value;
+  }
+
+  toString(): string {
+    return '[secret]';
+  }
+
+  toJSON(): string {
+    return '[secret]';
+  }
+
+  [Symbol.for('nodejs.util.inspect.custom')](): string {
+    return '[secret]';
+  }
+}
+
+const secretParameters = /^(password|secret|token|key|passphrase|sig|sas)$/i;
+
+/** A URL as it may be shown: its password and secret-looking parameters replaced by `[secret]`. */
+export function redactUrl(url: string): string {
+  return url
+    .replace(/^([a-z][a-z0-9+.-]*:\/\/[^:/?#@]*):[^@]*@/i, '$1:[secret]@')
+    .replace(/([?&])([^=&#]+)=([^&#]*)/g, (whole, mark: string, name: string) =>
+      secretParameters.test(name) ? `${mark}${name}=[secret]` : whole,
+    );
+}

@@ -8,5 +8,6 @@ export type * from './ports/destination.ts';
 export type * from './ports/sig.ts';
 export type * from './ports/source.ts';
 export type * from './ports/stage.ts';
+export type * from './ports/staging.ts';
 export * from './secret.ts';
 export * from './system-clock.ts';

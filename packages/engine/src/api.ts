@@ -1,0 +1,186 @@
+/** What the engine's verbs take and answer. Plain data: requests and reports cross processes. */
+import type {
+  Clock,
+  Destination,
+  Finding,
+  Mark,
+  Observer,
+  Scope,
+  Source,
+  SourceIdentity,
+  Staging,
+  TaskType,
+} from '@holdfast/core';
+
+/** What every verb works with; put together by the service. */
+export interface Tools {
+  readonly clock: Clock;
+  readonly observer: Observer;
+  /** Worker threads for reading, checking and loading. */
+  readonly workersMax: number;
+}
+
+export interface BackupRequest {
+  readonly task: string;
+  readonly scope: Scope | 'auto';
+  readonly type: TaskType;
+  /** Undefined: as `scope` implies (auto keeps, a full by hand does not). */
+  readonly keepChanges?: boolean;
+  readonly node: string;
+  readonly generation: number;
+  /** The task's earlier chains are of another database, and that is meant. */
+  readonly newSource: boolean;
+}
+
+export interface BackupTools extends Tools {
+  readonly source: Source;
+  readonly destinations: readonly Destination[];
+  readonly staging: Staging;
+}
+
+export interface BackupReport {
+  readonly outcome: 'stored' | 'unchanged' | 'resumed';
+  readonly task: string;
+  readonly scope: Scope;
+  /** `chain/sequence` of the backup that now is the newest. */
+  readonly backup: string;
+  /** Why it is a full, or an incremental, in words. */
+  readonly reason: string;
+  readonly to: Mark;
+  readonly rows: number;
+  readonly rawBytes: number;
+  readonly storedBytes: number;
+  readonly segments: number;
+  readonly durationsMs: Readonly<Record<string, number>>;
+  readonly notices: readonly string[];
+  /** Set when what the chain before it had kept is lost. */
+  readonly gap?: string;
+}
+
+/** A task's backups at one destination, read from it alone. */
+export interface TaskListing {
+  readonly task: string;
+  readonly chains: readonly ChainListing[];
+  /** Objects below the task that are no part of a backup: litter, or foreign. */
+  readonly strays: readonly string[];
+}
+
+export interface ChainListing {
+  readonly chain: string;
+  readonly type: TaskType;
+  readonly source: SourceIdentity;
+  readonly node: string;
+  readonly generation: number;
+  readonly backups: readonly BackupListing[];
+  /** Why the chain, or its end, cannot be restored; empty when it can. */
+  readonly problems: readonly string[];
+}
+
+export interface BackupListing {
+  /** `chain/sequence`. */
+  readonly backup: string;
+  readonly sequence: number;
+  readonly scope: Scope;
+  readonly from?: Mark;
+  readonly to: Mark;
+  readonly rows: number;
+  readonly rawBytes: number;
+  readonly storedBytes: number;
+  readonly chunks: number;
+  readonly segments: number;
+  readonly startedAtMs: number;
+  readonly finishedAtMs: number;
+  readonly restorable: boolean;
+}
+
+export interface CheckRequest {
+  /** Undefined: every task at the destination. */
+  readonly task?: string;
+  /** Chunk paths with `%` and `?`; backups (`chain/sequence`) or chains; empty: everything. */
+  readonly paths: readonly string[];
+}
+
+export type FindingKind =
+  | 'missing'
+  | 'empty'
+  | 'wrong size'
+  | 'wrong checksum'
+  | 'unreadable frame'
+  | 'row count'
+  | 'broken chain'
+  | 'altered manifest';
+
+export interface CheckFinding {
+  readonly finding: FindingKind;
+  readonly task: string;
+  /** `chain/sequence`. */
+  readonly backup: string;
+  /** Of the chunk; absent when the whole backup or chain is meant. */
+  readonly path?: string;
+  /** Key of the object at the destination. */
+  readonly object: string;
+  readonly detail: string;
+}
+
+export interface CheckReport {
+  readonly findings: readonly CheckFinding[];
+  readonly backups: number;
+  readonly chunks: number;
+  readonly rows: number;
+  readonly storedBytes: number;
+  readonly durationMs: number;
+}
+
+export interface RestoreRequest {
+  /** Undefined: the only task at the destination. */
+  readonly task?: string;
+  /** Undefined: the newest. A moment, or a backup's name (`chain/sequence`, or a chain: its newest). */
+  readonly point?: { readonly timeMs: number } | { readonly backup: string };
+  readonly noOwner: boolean;
+  readonly verify: boolean;
+  /** How long to wait for another restore into the same target. */
+  readonly startTimeoutMs: number;
+}
+
+export interface RestoreTools extends Tools {
+  readonly destination: Destination;
+  /** The server or file to restore into. */
+  readonly target: Source;
+  /** A local folder for what does not fit in memory. */
+  readonly spillDirectory: string;
+}
+
+/** What a restore would do; shown by `--plan`. Plain data. */
+export interface RestorePlanSummary {
+  readonly task: string;
+  readonly chain: string;
+  readonly type: TaskType;
+  readonly source: SourceIdentity;
+  /** Backups that are read, in order. */
+  readonly backups: readonly string[];
+  /** The end of the last backup, or the moment inside it. */
+  readonly point: { readonly timeMs: number; readonly position?: string; readonly exact: boolean };
+  /** Paths that cannot be had at that moment; they come as of the backup before it. */
+  readonly inexact: readonly string[];
+  readonly tables: number;
+  readonly chunks: number;
+  readonly changes: number;
+  readonly rows: number;
+  readonly rawBytes: number;
+  readonly storedBytes: number;
+  readonly destination: string;
+  readonly target: string;
+  readonly missing: readonly string[];
+  /** What stands in the way at the target. */
+  readonly problems: readonly Finding[];
+}
+
+export interface RestoreReport {
+  readonly plan: RestorePlanSummary;
+  readonly tables: number;
+  readonly rows: number;
+  readonly verified: boolean;
+  readonly resumedLoads: number;
+  readonly durationsMs: Readonly<Record<string, number>>;
+  readonly notices: readonly string[];
+}

@@ -184,7 +184,9 @@ function newlines(p: usize): u64 {
 export function absorb(filled: usize): void {
   const limit = base + filled;
   let start = at;
-  let low = sumLow, high = sumHigh, count: f64 = 0;
+  let low = sumLow, high = sumHigh, count: u32 = 0;
+  let kind = last;
+  let whole = open == NONE && first != NONE; // the next line lies whole in this buffer and is not the first
   for (let window = start; window < limit; window += 64) {
     let mask = newlines(window);
     const rest = limit - window;
@@ -192,24 +194,25 @@ export function absorb(filled: usize): void {
     while (mask != 0) {
       const p = window + <usize>ctz<u64>(mask);
       mask &= mask - 1;
-      // The bulk of all lines: whole in this buffer, a row, and not the chunk's first line.
-      if (open == NONE && first != NONE && load<u8>(start) != 0x7b) {
+      if (whole && load<u8>(start) != 0x7b) {
         const hash = hashLine(start, p - start);
         low += hash;
         high += u64(low < hash);
         count += 1;
-        last = ROW;
+        kind = ROW;
       } else {
         sumLow = low; sumHigh = high;
         if (open == NONE) begin(start);
         if (open == ROW) feed(start, p);
         end(p);
+        kind = last;
         low = sumLow; high = sumHigh;
+        whole = true;
       }
       start = p + 1;
     }
   }
-  sumLow = low; sumHigh = high; rows += count;
+  sumLow = low; sumHigh = high; rows += count; last = kind;
   if (start < limit) {
     if (open == NONE) begin(start);
     if (open == ROW) feed(start, limit);

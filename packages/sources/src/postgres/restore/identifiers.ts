@@ -1,0 +1,26 @@
+/** A name as SQL writes it; always in quotes, so that no name is ever taken for a keyword. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A text as SQL writes it; relies on `standard_conforming_strings`, which every session sets. */
+export function quoteText(text: string): string {
+  return `'${text.replaceAll("'", "''")}'`;
+}
+
+/** One identifier as pg_dump prints it: bare, or in quotes. */
+const word = `(?:"(?:[^"]|"")+"|[^\\s".,;()]+)`;
+/** `word` or `word.word`. */
+const qualified = `${word}(?:\\.${word})?`;
+
+/** Source texts for regular expressions over what pg_dump prints. */
+export const patterns = { word, qualified } as const;
+
+/** `public."Odd ""name"` -> `["public", "Odd \"name"]`. */
+export function parseQualified(text: string): readonly string[] {
+  return [...text.matchAll(new RegExp(word, 'gu'))].map(([part]) => unquoteName(part));
+}
+
+export function unquoteName(text: string): string {
+  return text.startsWith('"') ? text.slice(1, -1).replaceAll('""', '"') : text;
+}

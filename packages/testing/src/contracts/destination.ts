@@ -1,0 +1,28 @@
+import { describe } from 'vitest';
+import { describeFailures } from './destination-failures.ts';
+import type { OpenEmpty } from './destination-handles.ts';
+import { describeKeys } from './destination-keys.ts';
+import { describeObjects } from './destination-objects.ts';
+
+export interface DestinationContractOptions {
+  /** Of a single test; for servers that need long. */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * The contract of `Destination`: one test per clause of its comment. Whatever implements the port is under it:
+ * drivers, wrappers and fakes.
+ *
+ *   describeDestination('s3', async () => openS3(await newBucket()))
+ */
+export function describeDestination(
+  name: string,
+  open: OpenEmpty,
+  options: DestinationContractOptions = {},
+): void {
+  describe(`destination ${name}`, { timeout: options.timeoutMs ?? 60_000 }, () => {
+    describeObjects(open);
+    describeFailures(open);
+    describeKeys(open);
+  });
+}

@@ -1,0 +1,4 @@
+import { describeDestination } from '../contracts/destination.ts';
+import { MemoryDestination } from './memory-destination.ts';
+
+describeDestination('memory', async () => new MemoryDestination());

@@ -9,5 +9,7 @@ export type * from './ports/sig.ts';
 export type * from './ports/source.ts';
 export type * from './ports/stage.ts';
 export type * from './ports/staging.ts';
+export { addDigests, emptyDigest, RowDigest } from './rows/row-digest.ts';
 export * from './secret.ts';
 export * from './system-clock.ts';
+export { version } from './version.ts';

@@ -1,0 +1,95 @@
+import {
+  backupName,
+  type Destination,
+  formatVersion,
+  HoldfastError,
+  type Manifest,
+  manifestName,
+  type Sig,
+  type Stage,
+  version,
+} from '@holdfast/core';
+import type { BackupTools } from '../api.ts';
+import type { FoundChain } from '../catalog/chain.ts';
+import { writeManifest } from '../manifest-file.ts';
+
+/** What a run knows about its backup before the totals are counted. */
+export type Draft = Omit<Manifest, 'format' | 'holdfast' | 'finishedAtMs' | 'totals'>;
+
+export function completeManifest(draft: Draft, finishedAtMs: number): Manifest {
+  const { chunks, segments } = draft;
+  const add = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0);
+  return {
+    format: formatVersion,
+    holdfast: version,
+    ...draft,
+    finishedAtMs,
+    totals: {
+      rows: add(chunks.filter(({ kind }) => kind === 'rows').map(({ rows }) => rows)),
+      rawBytes: add(chunks.map(({ rawBytes }) => rawBytes)),
+      storedBytes: add(segments.map(({ bytes }) => bytes)),
+    },
+  };
+}
+
+/**
+ * The end of a run, in the order that makes a crash harmless: the manifest is kept in staging before anything of it
+ * is at a destination (a crash is resumed), it is at the destinations before the source is told (a crash repeats
+ * changes, never loses them), and only then is the chain before it let go.
+ */
+export async function commitRun(stage: Stage, manifest: Manifest, tools: BackupTools, o: Sig): Promise<void> {
+  const { observer } = tools;
+  await stage.seal(manifestName(manifest.sequence, manifest.scope), writeManifest(manifest), o);
+  observer({ kind: 'step', step: 'sealed' });
+  await stage.commit(o);
+  observer({ kind: 'step', step: 'committed', detail: backupName(manifest.chain, manifest.sequence) });
+}
+
+/** What follows a commit: its failures are told, they do not undo the backup. */
+export async function afterCommit(
+  manifest: Manifest,
+  older: readonly FoundChain[],
+  tools: BackupTools,
+  o: Sig,
+): Promise<string[]> {
+  const notices: string[] = [];
+  const attempt = async (what: string, act: () => Promise<void>): Promise<void> => {
+    try {
+      await act();
+    } catch (error) {
+      const failure = HoldfastError.from(error);
+      if (failure.code === 'cancelled') throw failure;
+      notices.push(`${what}: ${failure.message}`);
+    }
+  };
+  if (manifest.state !== null) {
+    await attempt('the source could not be told that its changes are stored; the next run tells it', () =>
+      tools.source.acknowledge({ ...o, state: manifest.state, mark: manifest.to }),
+    );
+  }
+  tools.observer({ kind: 'step', step: 'acknowledged' });
+  if (manifest.scope === 'full' && manifest.state !== null) {
+    for (const chain of older) {
+      const head = chain.backups.at(-1)?.manifest;
+      if (!head || head.state === null || chain.chain === manifest.chain) continue;
+      if (head.source.identity !== manifest.source.identity) continue;
+      await attempt(`what chain ${chain.chain} kept in the source could not be ended`, () =>
+        tools.source.forgetChanges({ ...o, state: head.state }),
+      );
+    }
+  }
+  return notices;
+}
+
+/** The next number that no file of the chain has, committed or not, at any destination: nothing is overwritten. */
+export function nextSequence(chain: FoundChain, others: readonly FoundChain[]): number {
+  let highest = -1;
+  for (const { objects } of [chain, ...others]) {
+    for (const file of objects.keys()) highest = Math.max(highest, Number.parseInt(file, 10));
+  }
+  return highest + 1;
+}
+
+export function describeDestinations(destinations: readonly Destination[]): string {
+  return destinations.map(({ description }) => description).join(', ');
+}

@@ -1,0 +1,99 @@
+import { type FrozenView, HoldfastError, type Manifest, type Sig, type Stage } from '@holdfast/core';
+import type { Made, Run } from './backup.ts';
+import { commitRun, completeManifest, type Draft } from './commit.ts';
+import { RunWriter } from './run-writer.ts';
+import { stopwatch } from './stopwatch.ts';
+
+export interface FullPlan {
+  readonly chain: string;
+  readonly label: string;
+  readonly keepChanges: boolean;
+  readonly reason: string;
+  readonly gap: Manifest['gap'];
+}
+
+/** Text compresses to a third or better at the level used; what does not is met by reserving more on the way. */
+const expectedRatio = 0.35;
+const reserveBytesMin = 32 * 1024 * 1024;
+
+/** How long ending what a failed run began in the source may take. */
+const forgetMaxMs = 10_000;
+
+/** Makes a full backup: the beginning of a chain. */
+export async function makeFull(run: Run, plan: FullPlan, o: Sig): Promise<Made> {
+  const { request, tools, startedAtMs } = run;
+  const { chain, label } = plan;
+  await using stage = await tools.staging.openRun(
+    { task: request.task, chain, sequence: 0, scope: 'full', label, startedAtMs },
+    tools.destinations,
+    o,
+  );
+  tools.observer({ kind: 'step', step: 'run-created' });
+  const signal = AbortSignal.any([o.signal, stage.signal]);
+  try {
+    const manifest = completeManifest(await dump(run, plan, stage, { signal }), tools.clock.now());
+    await commitRun(stage, manifest, tools, { signal });
+    return { manifest, reason: plan.reason, stored: true };
+  } catch (error) {
+    if (plan.keepChanges) await forget(run, label);
+    throw stage.signal.aborted ? HoldfastError.from(stage.signal.reason) : error;
+  }
+}
+
+async function dump(run: Run, plan: FullPlan, stage: Stage, o: Sig): Promise<Draft> {
+  const { request, tools, startedAtMs } = run;
+  const { source, observer, workersMax } = tools;
+  const watch = stopwatch(tools.clock);
+  await using view = await source.openFull({
+    type: request.type,
+    keepChanges: plan.keepChanges,
+    label: plan.label,
+    ...o,
+  });
+  run.notices.push(...view.notices);
+  observer({ kind: 'step', step: 'view-opened', detail: view.mark.position });
+  watch.lap('open');
+  await stage.reserve(roomFor(view), o);
+  const image = request.type === 'snapshot';
+  await using writer = new RunWriter({ stage, sequence: 0, scope: 'full', image, workersMax, observer });
+  await writer.writeView(view, { ...o, known: new Map() });
+  const written = writer.finish();
+  observer({ kind: 'step', step: 'dump-finished' });
+  watch.lap('read');
+  return {
+    task: request.task,
+    chain: plan.chain,
+    sequence: 0,
+    scope: 'full',
+    type: request.type,
+    node: request.node,
+    generation: request.generation,
+    source: view.source,
+    to: view.mark,
+    ...written,
+    replaced: [],
+    dropped: [],
+    state: view.state ?? null,
+    ...(plan.gap && { gap: plan.gap }),
+    startedAtMs,
+    durationsMs: watch.laps(),
+  };
+}
+
+/** Nothing is kept in the source for a chain that does not exist. The run's own signal may be why we are here. */
+async function forget(run: Run, label: string): Promise<void> {
+  try {
+    await run.tools.source.forgetChanges({ signal: AbortSignal.timeout(forgetMaxMs), label });
+  } catch (error) {
+    const { message } = HoldfastError.from(error);
+    run.tools.observer({
+      kind: 'notice',
+      text: `the source still keeps changes for this run, and the next run will end that: ${message}`,
+    });
+  }
+}
+
+function roomFor(view: FrozenView): number {
+  const bytes = view.chunks.reduce((all, chunk) => all + chunk.estimatedBytes, 0);
+  return Math.max(reserveBytesMin, Math.ceil(bytes * expectedRatio));
+}

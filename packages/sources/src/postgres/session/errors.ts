@@ -33,7 +33,7 @@ const meanings: Readonly<Record<string, Meaning>> = {
   '42710': { code: 'conflict' },
   '42P04': { code: 'conflict' },
   '53100': { code: 'exhausted', hint: 'the disk of the database server is full' },
-  '53200': { code: 'exhausted', hint: 'the database server is out of memory' },
+  '53200': { code: 'exhausted' }, // the server's own hint says which setting to raise
   '53300': {
     code: 'exhausted',
     hint: 'the server has no connection left (max_connections): use fewer workers, or end idle sessions',

@@ -104,7 +104,7 @@ export class Session implements AsyncDisposable {
   readonly wire: Wire;
   readonly #client: pg.Client;
   #version = 0;
-  #turn: Promise<unknown> = Promise.resolve();
+  #turn: Promise<void> = Promise.resolve();
   #lost: Error | undefined;
   #ending = false;
   #signal: AbortSignal = new AbortController().signal;
@@ -184,18 +184,25 @@ export class Session implements AsyncDisposable {
   }
 
   /** Runs `work` when the connection is idle, and keeps it to itself meanwhile. Errors are translated. */
-  exclusively<T>(what: string, work: () => Promise<T>): Promise<T> {
-    const run = async (): Promise<T> => {
-      try {
-        this.throwIfLost();
-        return await work();
-      } catch (caught) {
-        throw this.explain(caught, what);
-      }
-    };
-    const mine = this.#turn.then(run, run);
-    this.#turn = mine.catch(() => {});
-    return mine;
+  async exclusively<T>(what: string, work: () => Promise<T>): Promise<T> {
+    const release = await this.acquire();
+    try {
+      this.throwIfLost();
+      return await work();
+    } catch (caught) {
+      throw this.explain(caught, what);
+    } finally {
+      release();
+    }
+  }
+
+  /** Waits until the connection is idle, and has it to itself until the returned function is called. */
+  async acquire(): Promise<() => void> {
+    const before = this.#turn;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.#turn = promise;
+    await before;
+    return resolve;
   }
 
   /** A caught error in this session's words; the reason of the signal when that is what ended it. */

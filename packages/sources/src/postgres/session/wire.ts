@@ -35,6 +35,8 @@ export class Wire extends EventEmitter {
     super();
     this.host = host;
     this.#socket = socket;
+    // Until pg listens, and after it has gone, an error has nobody to go to; `failure` keeps it.
+    this.on('error', () => {});
     socket.setNoDelay(true);
     if (!host.host.startsWith('/')) socket.setKeepAlive(true, keepAliveMs);
     socket.on('error', (error) => {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
+import { ownEnvironment } from './own-environment.ts';
 import type { ServerAccount } from './server-account.ts';
 
 export interface RunProgramOptions {
@@ -9,11 +10,6 @@ export interface RunProgramOptions {
   readonly account?: ServerAccount;
   readonly folder?: string;
   readonly runMsMax?: number;
-}
-
-/** Our environment without PGHOST, PGPASSWORD and the like: a test goes where it says, not where the shell points. */
-function environment(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PG')));
 }
 
 /** Runs a program to its end and returns what it printed; throws with its error output unless it exits with 0. */
@@ -27,7 +23,7 @@ export async function runProgram(
     ...(options.folder === undefined ? {} : { cwd: options.folder }),
     ...options.account,
     stdio: ['pipe', 'pipe', 'pipe'],
-    env: environment(),
+    env: ownEnvironment(),
     timeout: runMsMax,
     killSignal: 'SIGKILL',
   });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { existsSync, rmSync } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ownEnvironment } from './own-environment.ts';
 import type { ServerAccount } from './server-account.ts';
 
 export interface ServerProcessOptions {
@@ -59,7 +60,7 @@ export class ServerProcess {
         cwd: options.folder,
         ...options.account,
         stdio: ['ignore', log.fd, log.fd],
-        env: { PATH: process.env.PATH, HOME: options.folder, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...options.env },
+        env: { ...ownEnvironment(), HOME: options.folder, LC_ALL: 'C.UTF-8', TZ: 'UTC', ...options.env },
       });
       if (running.size === 0) process.on('exit', killAll);
       running.set(child, options.folder);

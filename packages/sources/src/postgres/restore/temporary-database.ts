@@ -1,0 +1,144 @@
+import { HoldfastError } from '@holdfast/core';
+import type { Session } from '../session/session.ts';
+import { quoteName, quoteText } from './identifiers.ts';
+import { birthLimit, type Mark, readMark, writeMark } from './temporary-name.ts';
+
+/** How CREATE DATABASE is asked for the locale of the source. */
+export interface DatabaseLocale {
+  readonly encoding: string;
+  readonly collate: string;
+  readonly ctype: string;
+  readonly provider: 'libc' | 'icu' | 'builtin';
+  /** Of `icu` and `builtin`. */
+  readonly locale?: string | undefined;
+  readonly icuRules?: string | undefined;
+}
+
+export interface Leftover {
+  readonly name: string;
+  readonly mark: Mark | undefined;
+}
+
+/** The databases that earlier restores into this target have left, by their marks. */
+export async function findLeftovers(
+  maintenance: Session,
+  target: string,
+  temporary: string,
+): Promise<readonly Leftover[]> {
+  const rows = await maintenance.rows<{ name: string; comment: string | null; limit: number }>(
+    `SELECT datname AS name, pg_catalog.shobj_description(oid, 'pg_database') AS comment, datconnlimit AS "limit"
+     FROM pg_catalog.pg_database WHERE NOT datistemplate`,
+    undefined,
+    'looking for what an interrupted restore has left',
+  );
+  const found: Leftover[] = [];
+  for (const row of rows) {
+    const mark = readMark(row.comment);
+    // Without its comment only the database of this very restore is known for certain: its name holds the id.
+    const unmarked = row.comment === null && row.limit === birthLimit && row.name === temporary;
+    if (mark?.target === target || unmarked) found.push({ name: row.name, mark });
+  }
+  return found;
+}
+
+export interface CreateTemporary {
+  readonly name: string;
+  readonly mark: Mark;
+  readonly locale: DatabaseLocale;
+  readonly tablespace?: string | undefined;
+}
+
+/** An empty database that says whose it is, and that nobody but its owner (and superusers) can connect to. */
+export async function createTemporary(maintenance: Session, o: CreateTemporary): Promise<void> {
+  const name = quoteName(o.name);
+  await maintenance.exec(
+    `CREATE DATABASE ${name} TEMPLATE template0 CONNECTION LIMIT ${birthLimit}${localeClauses(o.locale, maintenance.version)}${
+      o.tablespace === undefined ? '' : ` TABLESPACE ${quoteName(o.tablespace)}`
+    }`,
+    `creating the temporary database ${o.name}`,
+  );
+  await maintenance.exec(
+    `COMMENT ON DATABASE ${name} IS ${quoteText(writeMark(o.mark))};
+     REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`,
+    `marking the temporary database ${o.name}`,
+  );
+}
+
+/** Exported for its test. */
+export function localeClauses(locale: DatabaseLocale, version: number): string {
+  const clauses: [string, string][] = [['ENCODING', quoteText(locale.encoding)]];
+  // Before 15 there is no other provider, and no word for it.
+  if (version >= 150_000) clauses.push(['LOCALE_PROVIDER', locale.provider]);
+  clauses.push(['LC_COLLATE', quoteText(locale.collate)], ['LC_CTYPE', quoteText(locale.ctype)]);
+  if (locale.locale !== undefined && locale.provider !== 'libc') {
+    clauses.push([locale.provider === 'icu' ? 'ICU_LOCALE' : 'BUILTIN_LOCALE', quoteText(locale.locale)]);
+  }
+  if (locale.icuRules !== undefined && version >= 160_000)
+    clauses.push(['ICU_RULES', quoteText(locale.icuRules)]);
+  return clauses.map(([word, value]) => ` ${word} ${value}`).join('');
+}
+
+/** Sessions in a database, as a person would look for them: `process 4711 (psql of bob)`. */
+export async function sessionsIn(maintenance: Session, name: string): Promise<readonly SessionInside[]> {
+  return maintenance.rows<SessionInside>(
+    `SELECT pid AS "processId", coalesce(nullif(application_name, ''), '?') AS application,
+       coalesce(usename, '?') AS "user"
+     FROM pg_catalog.pg_stat_activity WHERE datname = $1 AND backend_type <> 'autovacuum worker'`,
+    [name],
+    'looking who is connected',
+  );
+}
+
+export interface SessionInside {
+  readonly processId: number;
+  readonly application: string;
+  readonly user: string;
+}
+
+export function describeSessions(sessions: readonly SessionInside[]): string {
+  const named = sessions
+    .slice(0, 5)
+    .map((each) => `process ${each.processId} (${each.application} of ${each.user})`);
+  return named.join(', ') + (sessions.length > 5 ? ` and ${sessions.length - 5} more` : '');
+}
+
+/**
+ * Ends what a killed restore still has running in its database (a server goes on building an index for a client that
+ * is gone). Only sessions that call themselves ours, and only under the target's lock: nobody else can be at work.
+ * @returns the sessions that are not ours
+ */
+export async function endOrphans(maintenance: Session, name: string): Promise<readonly SessionInside[]> {
+  const inside = await sessionsIn(maintenance, name);
+  const ours = inside.filter((each) => each.application.startsWith('holdfast'));
+  for (const each of ours) {
+    await maintenance.rows(
+      // Waits for the end, from 14 on; before, DROP DATABASE itself waits 5 s.
+      maintenance.version >= 140_000
+        ? 'SELECT pg_catalog.pg_terminate_backend($1, 5000)'
+        : 'SELECT pg_catalog.pg_terminate_backend($1)',
+      [each.processId],
+      'ending what an interrupted restore has left running',
+    );
+  }
+  return inside.filter((each) => !ours.includes(each));
+}
+
+/** @throws HoldfastError conflict when someone works in it */
+export async function dropLeftover(maintenance: Session, leftover: Leftover): Promise<void> {
+  const others = await endOrphans(maintenance, leftover.name);
+  if (others.length > 0) {
+    throw new HoldfastError(
+      'conflict',
+      `the database ${leftover.name}, left by an interrupted restore, is in use by ${describeSessions(others)}`,
+      {
+        hint: `end these sessions, or drop the database yourself: DROP DATABASE ${quoteName(leftover.name)}`,
+      },
+    );
+  }
+  await maintenance.exec(`DROP DATABASE IF EXISTS ${quoteName(leftover.name)}`, `dropping ${leftover.name}`);
+}
+
+/** The database in the making, with whatever of ours is still connected to it. */
+export async function dropTemporary(maintenance: Session, name: string): Promise<void> {
+  await maintenance.exec(`DROP DATABASE IF EXISTS ${quoteName(name)} WITH (FORCE)`, `dropping ${name}`);
+}

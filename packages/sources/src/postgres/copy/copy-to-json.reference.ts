@@ -26,9 +26,8 @@ export function copyRowReference(values: readonly (string | null)[]): string {
   return `${values.map((value) => (value === null ? '\\N' : escaped(value))).join('\t')}\n`;
 }
 
+const letters = new Map(Object.entries(escapes).map(([letter, c]) => [c, letter]));
+
 function escaped(value: string): string {
-  return value.replace(/[\\\b\f\n\r\t\v]/g, (c) => {
-    const letter = Object.keys(escapes).find((key) => escapes[key] === c);
-    return `\\${letter ?? c}`;
-  });
+  return value.replace(/[\\\b\f\n\r\t\v]/g, (c) => `\\${letters.get(c) ?? c}`);
 }

@@ -156,7 +156,7 @@ describe('CopyToJson', () => {
       message('Z', encode('E')),
     ]);
     for (let cut = 0; cut < stream.length; cut++) {
-      const codec = new CopyToJson();
+      const codec = new CopyToJson({ inputBytes: 512, blockBytes: 4096 });
       const { json, tags } = scanAll(stream, [cut], codec);
       expect(json).toBe('["a"]\n');
       expect(tags.map((tag) => tag[0])).toEqual(['N', 'E', 'Z']);
@@ -197,7 +197,7 @@ describe('CopyToJson', () => {
   ])('refuses %s, for good', (_name, parts, words) => {
     const stream = concat(parts);
     for (let cut = 0; cut < stream.length; cut++) {
-      const codec = new CopyToJson();
+      const codec = new CopyToJson({ inputBytes: 512, blockBytes: 4096 });
       expect(() => scanAll(stream, [cut], codec)).toThrow(words);
       expect(() => codec.scan(0)).toThrow(words);
       expect(() => codec.take()).toThrow(words);

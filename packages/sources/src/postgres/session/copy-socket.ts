@@ -1,4 +1,6 @@
 import { CopyToJson } from '../copy/copy-to-json.ts';
+import { JsonToCopy } from '../copy/json-to-copy.ts';
+import { CopyIn } from './copy-in.ts';
 import { CopyOut } from './copy-out.ts';
 import { queryMessage } from './messages.ts';
 import type { Session } from './session.ts';
@@ -16,6 +18,7 @@ export interface CopyOptions {
 export class CopySocket {
   readonly session: Session;
   #codec: CopyToJson | undefined;
+  #back: JsonToCopy | undefined;
 
   constructor(session: Session) {
     this.session = session;
@@ -63,6 +66,41 @@ export class CopySocket {
         this.#codec = undefined;
         await session.cancel();
       }
+      release();
+    }
+  }
+
+  /**
+   * Runs `COPY … FROM STDIN` with the rows of these JSON lines, cut anywhere. Resolves with the rows that the server
+   * says it took, after comparing them with those that were sent. After a refusal (by the server, or because the lines
+   * or their source are bad) the session can be used again; after an abort it cannot.
+   */
+  async copyIn(
+    sql: string,
+    blocks: AsyncIterable<Uint8Array>,
+    o: CopyOptions & { readonly columns: number },
+  ): Promise<{ readonly rows: number }> {
+    const { session } = this;
+    const release = await session.acquire();
+    this.#back ??= new JsonToCopy();
+    const codec = this.#back;
+    const outgoing = new CopyIn(session.wire, codec);
+    const stop = (): void => void session.cancel();
+    try {
+      o.signal.throwIfAborted();
+      session.throwIfLost();
+      o.signal.addEventListener('abort', stop, { once: true });
+      codec.reset({ columns: o.columns });
+      session.wire.tap(outgoing);
+      return { rows: await outgoing.run(sql, blocks) };
+    } catch (caught) {
+      if (o.signal.aborted) throw session.explain(o.signal.reason, o.what);
+      throw session.explain(caught, o.what);
+    } finally {
+      o.signal.removeEventListener('abort', stop);
+      if (outgoing.done) session.wire.tap(undefined);
+      else await session.cancel();
+      codec.release();
       release();
     }
   }

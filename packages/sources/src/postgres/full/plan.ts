@@ -1,0 +1,100 @@
+import { type ChunkPlan, relationPath } from '@holdfast/core';
+import type { Session } from '../session/session.ts';
+import { type CatalogTable, readTables } from './catalog.ts';
+import { qualified, quoteIdentifier } from './names.ts';
+
+/** What a chunk's `how` holds. */
+export type How =
+  | {
+      readonly kind: 'copy';
+      /** `COPY … TO STDOUT`. */
+      readonly sql: string;
+      /** For errors: `public.orders`. */
+      readonly name: string;
+      /** Changes of this table are not in the log. */
+      readonly unlogged?: true;
+    }
+  | { readonly kind: 'schema' };
+
+/** A table and the chunks that its rows are read in. */
+export interface PlannedTable {
+  readonly oid: number;
+  readonly schema: string;
+  readonly name: string;
+  /** Of the table, without a range. */
+  readonly path: string;
+  readonly unlogged: boolean;
+  readonly chunks: readonly ChunkPlan[];
+}
+
+/** 32 MB: large enough that a chunk's fixed cost does not count, small enough that readers end together. */
+const rangePages = 4096;
+const pageBytes = 8192;
+/** Below twice a range a table is read whole. */
+const splitPagesMin = 2 * rangePages;
+
+/**
+ * The chunks of all tables, or of those with these oids, as the session's snapshot sees them.
+ * @throws HoldfastError permission_denied, before anything is read
+ */
+export async function planTables(
+  session: Session,
+  filter?: { readonly oids: readonly number[] },
+): Promise<readonly PlannedTable[]> {
+  return (await readTables(session, filter?.oids)).map(planTable);
+}
+
+export function planTable(table: CatalogTable): PlannedTable {
+  const path = relationPath(...table.ancestors, [table.schema, table.name]);
+  const columns = table.columns.map((name, i) => ({ name, type: table.types[i] ?? 'text' }));
+  const name = `${table.schema}.${table.name}`;
+  const chunk = (part: string, sql: string, bytes: number): ChunkPlan => ({
+    path: path + part,
+    kind: 'rows',
+    columns,
+    estimatedBytes: Math.round(bytes),
+    local: false,
+    compare: false,
+    how: {
+      kind: 'copy',
+      sql,
+      name: name + part,
+      ...(table.unlogged ? { unlogged: true } : {}),
+    } satisfies How,
+  });
+  const pages = Math.ceil(table.bytes / pageBytes);
+  const ranges = table.heap && table.condition === '' && pages >= splitPagesMin ? pageRanges(pages) : [];
+  const chunks =
+    ranges.length === 0
+      ? [chunk('', copyOf(table, ''), table.bytes)]
+      : ranges.map(([from, to]) => {
+          // The last range is open: the table may have grown since it was measured.
+          const until = to === undefined ? '' : ` AND ctid < '(${to},0)'`;
+          const share = ((to ?? pages) - from) * pageBytes;
+          return chunk(
+            `/@${from}-${to === undefined ? '' : to - 1}`,
+            copyOf(table, `WHERE ctid >= '(${from},0)'${until}`),
+            share,
+          );
+        });
+  return { oid: table.oid, schema: table.schema, name: table.name, path, unlogged: table.unlogged, chunks };
+}
+
+function pageRanges(pages: number): [from: number, to: number | undefined][] {
+  const ranges: [number, number | undefined][] = [];
+  for (let from = 0; from < pages; from += rangePages) {
+    const last = from + rangePages >= pages;
+    ranges.push([from, last ? undefined : from + rangePages]);
+  }
+  return ranges;
+}
+
+function copyOf(table: CatalogTable, range: string): string {
+  const name = qualified(table.schema, table.name);
+  const columns = table.columns.map(quoteIdentifier).join(', ');
+  const where = [table.condition, range].filter((each) => each !== '').join(' ');
+  // COPY of a table takes no empty column list, but prints an empty line per row of a table without columns.
+  if (where === '' && table.columns.length > 0) return `COPY ${name} (${columns}) TO STDOUT`;
+  if (where === '' && !table.generated) return `COPY ${name} TO STDOUT`;
+  return `COPY (SELECT ${columns} FROM ONLY ${name} ${where}) TO STDOUT`;
+}

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from 'vitest/config';
 
 const e2e = ['test/**/*.e2e.test.ts'];
@@ -19,7 +20,9 @@ export default defineConfig({
           exclude: ['**/node_modules/**', ...contract, ...e2e],
           testTimeout: 10_000,
           hookTimeout: 10_000,
-          sequence: { groupOrder: 0 },
+          // vitest's own choice is one less than there are cores: a single worker on a small machine.
+          maxWorkers: Math.max(2, availableParallelism()),
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -32,7 +35,7 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -45,7 +48,7 @@ export default defineConfig({
           maxWorkers: 2,
           testTimeout: 600_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

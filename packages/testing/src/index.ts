@@ -1,3 +1,9 @@
+export { type ClockUnderTest, describeClock } from './contracts/clock.ts';
+export { type DestinationContractOptions, describeDestination } from './contracts/destination.ts';
+export { bodyOf, collect, gatedBody, seededBytes, sha256Of } from './contracts/destination-bodies.ts';
+export { listed, listedKeys, type OpenEmpty, reopen } from './contracts/destination-handles.ts';
+export { FakeClock, type FakeClockOptions } from './fakes/fake-clock.ts';
+export { MemoryDestination } from './fakes/memory-destination.ts';
 export { freePort } from './servers/free-port.ts';
 export { findPostgres, newestPostgres, type PostgresInstallation } from './servers/postgres-installation.ts';
 export { PostgresServer, type PostgresSettings, type PostgresStopMode } from './servers/postgres-server.ts';

@@ -1,0 +1,20 @@
+import { SystemClock } from '@holdfast/core';
+import { describeDestination, temporaryFolder } from '@holdfast/testing';
+import { onTestFinished } from 'vitest';
+import { FolderDestination, type FolderOptions } from './folder-destination.ts';
+
+async function openEmpty(options: Partial<FolderOptions> = {}): Promise<FolderDestination> {
+  const folder = await temporaryFolder('folder');
+  onTestFinished(() => folder[Symbol.asyncDispose]());
+  return new FolderDestination({ path: folder.path, clock: new SystemClock(), ...options });
+}
+
+describeDestination('folder', () => openEmpty());
+
+describeDestination('folder, on a file system without hard links', () =>
+  openEmpty({
+    link: async () => {
+      throw Object.assign(new Error('operation not permitted, link'), { code: 'EPERM' });
+    },
+  }),
+);

@@ -1,0 +1,68 @@
+import type { Dirent, Stats } from 'node:fs';
+import { lstat, readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { ObjectInfo } from '@holdfast/core';
+import { throwIfAborted } from '../abort.ts';
+import { systemCode } from './errors.ts';
+import { reservedPrefix } from './names.ts';
+
+/** Runs a step on a path and translates its errors. */
+export type Telling = <T>(path: string, act: () => Promise<T>) => Promise<T>;
+
+export interface WalkStart {
+  readonly folder: string;
+  /** What the keys of everything in `folder` begin with. */
+  readonly keyPrefix: string;
+  /** Only names in `folder` that begin so; below them, all. */
+  readonly namePrefix: string;
+}
+
+/**
+ * All files below a folder, but the driver's own. Symbolic links are not followed: where they lead is not here, and
+ * they may lead in circles. Memory: one folder's names per level.
+ */
+export async function* walk(
+  start: WalkStart,
+  signal: AbortSignal,
+  telling: Telling,
+): AsyncGenerator<ObjectInfo> {
+  const { folder, keyPrefix, namePrefix } = start;
+  const entries = await telling(folder, () => entriesOf(folder));
+  for (const entry of entries) {
+    throwIfAborted(signal);
+    if (!entry.name.startsWith(namePrefix) || entry.name.startsWith(reservedPrefix)) continue;
+    const path = join(folder, entry.name);
+    const key = keyPrefix + entry.name;
+    if (entry.isDirectory()) {
+      yield* walk({ folder: path, keyPrefix: `${key}/`, namePrefix: '' }, signal, telling);
+    } else if (entry.isFile()) {
+      // It may have been deleted since its folder was read.
+      const found = await telling(path, () => lstatFile(path));
+      if (found) yield infoOf(key, found);
+    }
+  }
+}
+
+export function infoOf(key: string, found: Stats): ObjectInfo {
+  return { key, bytes: found.size, modifiedAtMs: Math.round(found.mtimeMs) };
+}
+
+/** What is there if it is a file; nothing else is an object. */
+export async function lstatFile(path: string): Promise<Stats | undefined> {
+  try {
+    const found = await lstat(path);
+    return found.isFile() ? found : undefined;
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
+    throw error;
+  }
+}
+
+async function entriesOf(folder: string): Promise<Dirent[]> {
+  try {
+    return await readdir(folder, { withFileTypes: true });
+  } catch (error) {
+    if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return [];
+    throw error;
+  }
+}

@@ -5,3 +5,5 @@ export { listTasks } from './catalog/listing.ts';
 export { showBackup } from './catalog/show.ts';
 export { check } from './check/check.ts';
 export { manifestJsonSchema } from './manifest-file.ts';
+export { planRestore } from './restore/plan.ts';
+export { restore } from './restore/restore.ts';

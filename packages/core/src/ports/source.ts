@@ -166,6 +166,8 @@ export interface OpenTarget {
   readonly id: string;
   /** Do not restore owners and privileges. */
   readonly noOwner: boolean;
+  /** How long to wait for another restore into the same target to end. */
+  readonly startTimeoutMs: number;
   readonly type: TaskType;
 }
 
@@ -203,8 +205,8 @@ export interface RestoreTarget extends AsyncDisposable {
   applyOnImage?(change: ImageChange, o: Sig): Promise<void>;
   /** The objects of `post-data`, in parallel where it can. */
   finish(o: Sig & { readonly progress: (doneRatio: number, what: string) => void }): Promise<void>;
-  /** How to read back what was loaded under this chunk's header. */
-  readBack(header: ChunkHeader): ChunkPlan;
+  /** How to read back all rows that were loaded, with the readers that `token` opens. After `finish`. */
+  readBack(o: Sig): Promise<readonly ChunkPlan[]>;
   publish(o: Sig): Promise<void>;
 }
 

@@ -33,6 +33,7 @@ export class ChunkStream {
   constructor(entry: ChunkEntry, segment: SegmentReader, rows: RowDigest) {
     this.#entry = entry;
     this.#segment = segment;
+    if (entry.kind === 'image') this.#header = { chunk: entry.path, kind: 'image', columns: [] };
     this.#rows = rows;
     rows.reset();
   }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { DestinationDriver, SourceDriver } from '@holdfast/core';
 import { describe, expect, it } from 'vitest';
 import {
+  type DriverEntry,
   destinationDrivers,
   findDestinationDriver,
   findSourceDriver,

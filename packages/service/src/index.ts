@@ -1,3 +1,5 @@
+export type * from '@holdfast/engine';
+export * from './backups.ts';
 export * from './defaults.ts';
 export * from './diagnose.ts';
 export * from './drivers.ts';

@@ -1,0 +1,98 @@
+import { exitCodeOf } from '@holdfast/core';
+import type { RestorePlanSummary, RestoreReport, RestoreRun } from '@holdfast/service';
+import type { Call, restore } from '../commands.ts';
+import type { Context } from '../context.ts';
+import { pairs } from '../table.ts';
+import { bytes, count, counted, duration, moment } from '../units.ts';
+
+export async function runRestore(call: Call<typeof restore>, context: Context): Promise<number> {
+  const request = restoreRun(call);
+  if (call.values.plan) {
+    const plan = await context.run({ ...request, planOnly: true });
+    context.answer(plan, () => describePlan(plan, context));
+    return planExitCode(plan);
+  }
+  const report = await context.run({ ...request, planOnly: false });
+  context.answer(report, () => describeRestore(report, context));
+  return 0;
+}
+
+function restoreRun({ values }: Call<typeof restore>): RestoreRun {
+  return {
+    kind: 'restore',
+    at: values.at,
+    to: values.to,
+    planOnly: false,
+    ...(values.staging === undefined ? {} : { staging: values.staging }),
+    ...(values.workers === undefined ? {} : { workers: values.workers }),
+    request: {
+      ...(values.task === undefined ? {} : { task: values.task }),
+      ...(values.point === undefined ? {} : { point: values.point }),
+      noOwner: values['no-owner'],
+      verify: values.verify,
+      startTimeoutMs: values['start-timeout'],
+    },
+  };
+}
+
+/** A plan that cannot be carried out ends like the restore would. */
+function planExitCode(plan: RestorePlanSummary): number {
+  if (plan.missing.length > 0) return exitCodeOf('not_found');
+  const problem = plan.problems.find((finding) => !finding.ok && finding.severity === 'error');
+  return problem ? exitCodeOf(problem.code ?? 'precondition_failed') : 0;
+}
+
+function describePlan(plan: RestorePlanSummary, context: Context): string {
+  const { bold, red, yellow } = context.colors;
+  const [first = '', ...later] = plan.backups;
+  const volume = [counted(plan.tables, 'table'), counted(plan.rows, 'row'), counted(plan.changes, 'change')];
+  const lines: [string, string][] = [
+    ['task', `${plan.task} (${plan.type}, ${plan.source.type} ${plan.source.name} ${plan.source.version})`],
+    ['from', plan.destination],
+    ['into', plan.target],
+    ['as of', `${moment(plan.point.timeMs)}${plan.point.exact ? '' : ' (not exact for every table)'}`],
+    [
+      'reads',
+      later.length === 0
+        ? first
+        : `${first} and ${counted(later.length, 'incremental')} up to ${later.at(-1)}`,
+    ],
+    ['holds', volume.join(', ')],
+    [
+      'size',
+      `${bytes(plan.storedBytes)} to read, ${bytes(plan.rawBytes)} of data, ${count(plan.chunks)} chunks`,
+    ],
+  ];
+  const remarks = [
+    ...plan.inexact.map((path) => yellow(`inexact: ${path} comes as of the backup before that moment`)),
+    ...plan.missing.map((what) => red(`missing: ${what}`)),
+    ...plan.problems.map((problem) => {
+      const text = `${problem.severity}: ${problem.message}${problem.hint === undefined ? '' : ` (${problem.hint})`}`;
+      return problem.severity === 'error' ? red(text) : yellow(text);
+    }),
+  ];
+  return `${bold('Plan, nothing was changed')}\n${pairs(lines)}${remarks.map((remark) => `${remark}\n`).join('')}`;
+}
+
+function describeRestore(report: RestoreReport, context: Context): string {
+  const { plan } = report;
+  const { bold, yellow } = context.colors;
+  const size = `${counted(report.tables, 'table')}, ${counted(report.rows, 'row')}, ${duration(context.elapsedMs)}`;
+  const lines = [
+    bold(`Restored ${plan.task} as of ${moment(plan.point.timeMs)} into ${plan.target}: ${size}`),
+  ];
+  lines.push(
+    report.verified
+      ? 'verified: everything was read back from the target and is the same'
+      : 'compared: what was sent with the manifests, and row counts with what the target took',
+  );
+  if (report.resumedLoads > 0) {
+    lines.push(
+      `resumed: ${counted(report.resumedLoads, 'load')} had been finished by an interrupted restore`,
+    );
+  }
+  for (const path of plan.inexact)
+    lines.push(yellow(`inexact: ${path} is as of the backup before that moment`));
+  for (const notice of context.untold(report.notices)) lines.push(`note: ${notice}`);
+  return `${lines.join('\n')}\n`;
+}

@@ -1,0 +1,81 @@
+import { backupName, type Manifest, relationOf, type SchemaStatement } from '@holdfast/core';
+import { openBackups } from '@holdfast/service';
+import type { Call, show } from '../commands.ts';
+import type { Context } from '../context.ts';
+import { pairs, table } from '../table.ts';
+import { bytes, count, counted, duration, moment } from '../units.ts';
+
+export async function runShow({ values, operands }: Call<typeof show>, context: Context): Promise<number> {
+  const { signal } = context;
+  await using backups = await openBackups(values.at, { signal });
+  const [backup] = operands;
+  const name = {
+    ...(values.task === undefined ? {} : { task: values.task }),
+    ...(backup === undefined ? {} : { backup }),
+  };
+  const { manifest, schema } = await backups.show(name, { signal });
+  if (values.manifest) context.answer(manifest, () => `${JSON.stringify(manifest, undefined, 2)}\n`);
+  else if (values.schema) context.answer(schema, () => describeSchema(schema));
+  else context.answer({ manifest, schema }, () => describeManifest(manifest, context));
+  return 0;
+}
+
+/** As a script that a client of the database could run. */
+function describeSchema(schema: readonly SchemaStatement[]): string {
+  return schema
+    .map(({ section, type, name, text }) => `-- ${section} ${type} ${name}\n${text.trim()}\n`)
+    .join('\n');
+}
+
+function describeManifest(manifest: Manifest, context: Context): string {
+  const { source, totals, from, to } = manifest;
+  const facts: [string, string][] = [
+    ['task', manifest.task],
+    ['source', `${source.type} ${source.name} ${source.version}`],
+    [
+      'made',
+      `${moment(manifest.startedAtMs)} by ${manifest.node} (generation ${manifest.generation}), Holdfast ${manifest.holdfast}`,
+    ],
+    ['took', duration(manifest.finishedAtMs - manifest.startedAtMs)],
+    [
+      'covers',
+      `${from ? `${moment(from.timeMs)} … ` : 'up to '}${moment(to.timeMs)}, position ${to.position}`,
+    ],
+    [
+      'size',
+      `${counted(totals.rows, 'row')}, ${bytes(totals.rawBytes)} in ${bytes(totals.storedBytes)}, ${counted(manifest.segments.length, 'segment')}`,
+    ],
+  ];
+  if (manifest.gap) facts.push(['gap', manifest.gap.reason]);
+  if (manifest.dropped.length > 0) facts.push(['dropped', manifest.dropped.join(', ')]);
+  const name = backupName(manifest.chain, manifest.sequence);
+  const title = `${manifest.scope === 'full' ? `Full backup (${manifest.type})` : 'Incremental backup'} ${name}`;
+  return `${context.colors.bold(title)}\n${pairs(facts)}\n${relations(manifest)}`;
+}
+
+/** What it holds of each table, partitions apart, key ranges together. */
+function relations(manifest: Manifest): string {
+  const sums = new Map<string, { kind: string; path: string; rows: number; stored: number }>();
+  const add = (kind: string, path: string, rows: number, stored: number): void => {
+    const sum = sums.get(`${kind} ${path}`) ?? { kind, path, rows: 0, stored: 0 };
+    sums.set(`${kind} ${path}`, { ...sum, rows: sum.rows + rows, stored: sum.stored + stored });
+  };
+  for (const chunk of manifest.chunks) {
+    add(chunk.kind, relationOf(chunk.path), chunk.rows, chunk.bytes);
+    for (const [path, rows] of Object.entries(chunk.tables ?? {})) add('changes of', path, rows, 0);
+  }
+  return table(
+    [
+      { title: 'PATH' },
+      { title: 'KIND' },
+      { title: 'ROWS', align: 'right' },
+      { title: 'STORED', align: 'right' },
+    ],
+    [...sums.values()].map((sum) => [
+      sum.path,
+      sum.kind,
+      count(sum.rows),
+      sum.stored === 0 ? '' : bytes(sum.stored),
+    ]),
+  );
+}

@@ -1,0 +1,59 @@
+import { hostname } from 'node:os';
+import { HoldfastError, type Sig } from '@holdfast/core';
+import { interpolate } from '@holdfast/service';
+
+const lengthMax = 63;
+
+/** A name that folders of every destination take (core's `namePattern`), or an empty one when nothing is left. */
+export function toName(text: string): string {
+  return text
+    .normalize('NFKD')
+    .toLowerCase()
+    .replace(/\p{M}/gu, '')
+    .replace(/[^a-z0-9]+/g, '-')
+    .slice(0, lengthMax + 1)
+    .replace(/^-+/, '')
+    .slice(0, lengthMax)
+    .replace(/-+$/, '');
+}
+
+/** By hand, the node is the machine. */
+export function nodeName(host = hostname()): string {
+  return toName(host) || 'node';
+}
+
+/**
+ * The task of a database without one: the database's own name, made fit.
+ *
+ * @throws HoldfastError config_invalid when the URL does not tell it
+ */
+export async function taskNameOf(url: string, o: Sig): Promise<string> {
+  const name = toName(databaseOf(await interpolate(url, o)) ?? '');
+  if (name !== '') return name;
+  throw new HoldfastError('config_invalid', "the source's URL names no database to call the task after", {
+    hint: 'name the task with --name TASK',
+  });
+}
+
+/** `postgres://h/shop?x` -> `shop`; `sqlite:./data/shop.db` -> `shop`. */
+function databaseOf(url: string): string | undefined {
+  const [, scheme = '', rest = '', query = ''] = /^([a-z][a-z0-9+.-]*):([^?#]*)\??([^#]*)/i.exec(url) ?? [];
+  const authority = /^\/\/[^/]*/.exec(rest)?.[0] ?? '';
+  const path = decode(rest.slice(authority.length));
+  if (scheme.toLowerCase() !== 'sqlite') {
+    return new URLSearchParams(query).get('dbname') ?? path.split('/').find((part) => part !== '');
+  }
+  return path
+    .split('/')
+    .at(-1)
+    ?.replace(/(?<=.)\.[^.]*$/, '');
+}
+
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    // A lone per cent sign: the driver will say what is wrong with the URL.
+    return text;
+  }
+}

@@ -49,7 +49,7 @@ const tablesQuery = `
 WITH config AS (
   SELECT u.relation AS oid, u.condition
     FROM pg_catalog.pg_extension e,
-         LATERAL pg_catalog.unnest(e.extconfig, e.extcondition) AS u(relation, condition)
+         LATERAL ROWS FROM (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) AS u(relation, condition)
 )
 SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name,
        CASE WHEN c.relispartition THEN (

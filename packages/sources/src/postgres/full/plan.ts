@@ -14,6 +14,8 @@ export type How =
       /** Changes of this table are not in the log. */
       readonly unlogged?: true;
     }
+  /** Several, one after the other. */
+  | { readonly kind: 'copies'; readonly sql: readonly string[]; readonly name: string }
   | { readonly kind: 'schema' };
 
 /** A table and the chunks that its rows are read in. */

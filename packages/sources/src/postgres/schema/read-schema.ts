@@ -1,0 +1,58 @@
+import type { ChunkPlan, SchemaStatement } from '@holdfast/core';
+import type { Session } from '../session/session.ts';
+import { readDatabaseRows } from './database-rows.ts';
+import { readEntries } from './dump-entries.ts';
+import { readRefreshes } from './materialized-views.ts';
+import { dumpSchema } from './pg-dump.ts';
+
+export const schemaChunk: ChunkPlan = {
+  path: '/schema',
+  kind: 'schema',
+  columns: [],
+  estimatedBytes: 64 * 1024,
+  local: true,
+  // An incremental says again what the schema is only when it is another.
+  compare: true,
+  how: { kind: 'schema' },
+};
+
+export interface ReadSchema {
+  /** Exported by a transaction that stays open meanwhile. */
+  readonly snapshot: string;
+  readonly lockTimeoutMs: number;
+  readonly signal: AbortSignal;
+}
+
+/** The whole schema, as the session's snapshot sees it. */
+export async function readSchema(session: Session, o: ReadSchema): Promise<readonly SchemaStatement[]> {
+  // If one of the two programs fails, the other one works in vain.
+  const stop = new AbortController();
+  const signal = AbortSignal.any([o.signal, stop.signal]);
+  const dump = async (section: 'pre-data' | 'post-data'): Promise<SchemaStatement[]> => {
+    try {
+      return readEntries(await dumpSchema(session, { ...o, section, signal }), section);
+    } catch (caught) {
+      stop.abort(caught);
+      throw caught;
+    }
+  };
+  const [before, after, database, refreshes] = await Promise.all([
+    dump('pre-data'),
+    dump('post-data'),
+    readDatabaseRows(session),
+    readRefreshes(session),
+  ]);
+  return [...database, ...before, ...after, ...refreshes];
+}
+
+const utf8 = new TextEncoder();
+const blockRows = 1000;
+
+export function* schemaLines(statements: readonly SchemaStatement[]): Generator<Uint8Array> {
+  for (let at = 0; at < statements.length; at += blockRows) {
+    const lines = statements
+      .slice(at, at + blockRows)
+      .map(({ section, type, name, text }) => `${JSON.stringify([section, type, name, text])}\n`);
+    yield utf8.encode(lines.join(''));
+  }
+}

@@ -44,7 +44,15 @@ async function install(names: readonly string[], options: RunCommandOptions): Pr
   const env = { ...options.env, DEBIAN_FRONTEND: 'noninteractive' };
   const apt = async (...args: string[]): Promise<boolean> => {
     // Another apt on the machine is waited for; a mirror that stumbles is asked again.
-    const settings = ['-o', 'DPkg::Lock::Timeout=120', '-o', 'Acquire::Retries=3', '-qq'];
+    const settings = [
+      '-o',
+      'DPkg::Lock::Timeout=120',
+      '-o',
+      'Acquire::Retries=3',
+      '-o',
+      'Dpkg::Use-Pty=0',
+      '-qq',
+    ];
     return (await runCommand(['apt-get', ...settings, ...args], { ...options, env })) === 0;
   };
   const ready = ['install', '-y', '--no-install-recommends', ...names];

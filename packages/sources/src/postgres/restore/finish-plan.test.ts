@@ -5,8 +5,16 @@ import { planFinish, relationKey } from './finish-plan.ts';
 function post(type: string, name: string, text = ''): SchemaStatement {
   return { section: 'post-data', type, name, text };
 }
-const key = post('CONSTRAINT', 'k', 'ALTER TABLE ONLY a."B c"\n    ADD CONSTRAINT k PRIMARY KEY (id);');
-const index = post('INDEX', 'i', 'CREATE INDEX i ON a."B c" USING btree (x);');
+const key = post(
+  'CONSTRAINT',
+  'k',
+  'SET default_tablespace = \'\';\nALTER TABLE ONLY a."B c"\n    ADD CONSTRAINT k PRIMARY KEY (id);',
+);
+const index = post(
+  'INDEX',
+  'i',
+  'SET default_tablespace = fast;\n\nCREATE INDEX i ON a."B c" USING btree (x);',
+);
 const foreign = post(
   'FK CONSTRAINT',
   'f',

@@ -1,5 +1,6 @@
 import type { SchemaStatement } from '@holdfast/core';
 import { parseQualified, patterns } from './identifiers.ts';
+import { withoutSettings } from './statements.ts';
 
 /** One statement of `finish` and what it needs for itself while it runs. */
 export interface Step {
@@ -108,7 +109,7 @@ const referenced = new RegExp(` REFERENCES (${patterns.qualified})\\(`, 'gu');
  * for each other at the server, with a connection that could do something else, or end in a deadlock.
  */
 function locksOf(statement: SchemaStatement): readonly Lock[] {
-  const { text } = statement;
+  const text = withoutSettings(statement.text);
   const index = indexed.exec(text)?.[1];
   if (index !== undefined) {
     // `ALTER TABLE … CLUSTER ON` or `REPLICA IDENTITY` in the same text needs more than CREATE INDEX.

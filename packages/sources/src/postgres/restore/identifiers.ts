@@ -1,13 +1,3 @@
-/** A name as SQL writes it; always in quotes, so that no name is ever taken for a keyword. */
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`;
-}
-
-/** A text as SQL writes it; relies on `standard_conforming_strings`, which every session sets. */
-export function quoteText(text: string): string {
-  return `'${text.replaceAll("'", "''")}'`;
-}
-
 /** One identifier as pg_dump prints it: bare, or in quotes. */
 const word = `(?:"(?:[^"]|"")+"|[^\\s".,;()]+)`;
 /** `word` or `word.word`. */

@@ -1,5 +1,5 @@
+import { quoteLiteral } from '../full/names.ts';
 import type { Session } from '../session/session.ts';
-import { quoteText } from './identifiers.ts';
 
 /**
  * What an interrupted restore has finished. It lies in the database in the making, so that an entry and what it tells
@@ -16,12 +16,12 @@ export const dropJournal = `DROP SCHEMA ${journalSchema} CASCADE`;
 
 /** A statement that remembers a load; runs in the load's own transaction. */
 export function noteLoad(id: string, rows: number): string {
-  return `INSERT INTO ${journalSchema}.loads VALUES (${quoteText(id)}, ${rows})`;
+  return `INSERT INTO ${journalSchema}.loads VALUES (${quoteLiteral(id)}, ${rows})`;
 }
 
 /** A statement that remembers a step; runs in the step's own transaction. */
 export function noteStep(step: string, done = 1): string {
-  return `INSERT INTO ${journalSchema}.steps VALUES (${quoteText(step)}, ${done})
+  return `INSERT INTO ${journalSchema}.steps VALUES (${quoteLiteral(step)}, ${done})
     ON CONFLICT (step) DO UPDATE SET done = excluded.done`;
 }
 

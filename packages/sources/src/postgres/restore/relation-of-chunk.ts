@@ -1,5 +1,5 @@
 import { type ChunkHeader, decodeName, HoldfastError, relationOf } from '@holdfast/core';
-import { quoteName } from './identifiers.ts';
+import { quoteIdentifier } from '../full/names.ts';
 
 /** The relation that a chunk's rows belong to: the last name of its path, a leaf when the table has partitions. */
 export function relationOfChunk(path: string): { readonly schema: string; readonly name: string } {
@@ -20,7 +20,7 @@ export function relationOfChunk(path: string): { readonly schema: string; readon
  */
 export function copyTarget(header: ChunkHeader): string {
   const { schema, name } = relationOfChunk(header.chunk);
-  const relation = `${quoteName(schema)}.${quoteName(name)}`;
+  const relation = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`;
   if (header.columns.length === 0) return relation;
-  return `${relation} (${header.columns.map((column) => quoteName(column.name)).join(', ')})`;
+  return `${relation} (${header.columns.map((column) => quoteIdentifier(column.name)).join(', ')})`;
 }

@@ -1,5 +1,5 @@
 import type { ErrorCode, Finding } from '@holdfast/core';
-import { quoteName } from './identifiers.ts';
+import { quoteIdentifier } from '../full/names.ts';
 
 /** The oldest server that Holdfast restores into. */
 export const oldestMajor = 13;
@@ -35,7 +35,7 @@ export function roleObstacle(
 ): Finding | undefined {
   const missing = [...needed].filter((name) => !there.has(name)).sort();
   if (missing.length === 0) return undefined;
-  const create = missing.map((name) => `CREATE ROLE ${quoteName(name)};`).join(' ');
+  const create = missing.map((name) => `CREATE ROLE ${quoteIdentifier(name)};`).join(' ');
   return obstacle(
     'roles',
     'precondition_failed',
@@ -52,7 +52,9 @@ export function ownerObstacle(
 ): Finding | undefined {
   const foreign = [...owners].filter((name) => !memberOf.has(name)).sort();
   if (foreign.length === 0) return undefined;
-  const grants = foreign.map((name) => `GRANT ${quoteName(name)} TO ${quoteName(user)};`).join(' ');
+  const grants = foreign
+    .map((name) => `GRANT ${quoteIdentifier(name)} TO ${quoteIdentifier(user)};`)
+    .join(' ');
   return obstacle(
     'owners',
     'permission_denied',
@@ -113,7 +115,7 @@ export function tablespaceObstacle(
 ): Finding | undefined {
   const missing = [...needed].filter((name) => !there.has(name)).sort();
   if (missing.length === 0) return undefined;
-  const create = missing.map((name) => `CREATE TABLESPACE ${quoteName(name)} LOCATION '…';`).join(' ');
+  const create = missing.map((name) => `CREATE TABLESPACE ${quoteIdentifier(name)} LOCATION '…';`).join(' ');
   return obstacle(
     'tablespaces',
     'precondition_failed',

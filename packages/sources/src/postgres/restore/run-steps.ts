@@ -4,6 +4,7 @@ import { applyInOrder, applyOne } from './apply.ts';
 import type { Group, Step } from './finish-plan.ts';
 import { noteStep } from './journal.ts';
 import { LockTable } from './lock-table.ts';
+import { sqlStateOf } from './sql-state.ts';
 
 export interface RunSteps extends Sig {
   /** At least one, each on the database in the making, at nobody else's use. */
@@ -14,6 +15,8 @@ export interface RunSteps extends Sig {
   readonly sizes: ReadonlyMap<string, number>;
   readonly progress: (doneRatio: number, what: string) => void;
 }
+
+const deadlockDetected = '40P01';
 
 /** Every statement costs something even if its table is empty. */
 const statementBytes = 1 << 20;
@@ -85,7 +88,7 @@ async function runParallel(steps: readonly Step[], o: RunSteps, finish: (step: S
         await applyOne(session, step, noteStep(stepName(step.number)));
         finish(step);
       } catch (caught) {
-        if (isDeadlock(caught)) deadlocked.push(step);
+        if (sqlStateOf(caught) === deadlockDetected) deadlocked.push(step);
         else failure ??= caught;
       } finally {
         locks.release(step.locks);
@@ -109,11 +112,4 @@ async function runParallel(steps: readonly Step[], o: RunSteps, finish: (step: S
 /** How the journal calls a step of `finish`. */
 export function stepName(number: number): string {
   return `post-data ${number}`;
-}
-
-function isDeadlock(caught: unknown): boolean {
-  for (let error = caught, depth = 0; error instanceof Error && depth < 10; error = error.cause, depth++) {
-    if ((error as { code?: unknown }).code === '40P01') return true;
-  }
-  return false;
 }

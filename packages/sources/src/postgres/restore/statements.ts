@@ -1,4 +1,5 @@
 import type { SchemaStatement } from '@holdfast/core';
+import { splitSql } from '../schema/split-sql.ts';
 import { parseQualified, patterns, unquoteName } from './identifiers.ts';
 
 /** The statements of a schema in the order of passes in which a restore runs them; inside a pass, as they are stored. */
@@ -28,6 +29,7 @@ export function toPasses(schema: readonly SchemaStatement[], o: { readonly noOwn
       passes.database.push(stored);
       continue;
     }
+    if (isLargeObject(stored)) continue;
     const statement = o.noOwner ? withoutOwner(stored) : stored;
     if (statement === undefined || !hasCommand(statement.text)) continue;
     if (isOnEventTrigger(statement)) passes.eventTriggers.push(statement);
@@ -37,6 +39,11 @@ export function toPasses(schema: readonly SchemaStatement[], o: { readonly noOwn
     else passes.postData.push(statement);
   }
   return passes;
+}
+
+/** Large objects come with their owners as chunks of their own, not by pg_dump's statements. */
+function isLargeObject(statement: SchemaStatement): boolean {
+  return statement.type.startsWith('BLOB') || /^LARGE OBJECTS? /.test(statement.name);
 }
 
 function isPrivilege(statement: SchemaStatement): boolean {
@@ -49,7 +56,14 @@ function isOnEventTrigger(statement: SchemaStatement): boolean {
 
 /** False for comments only: `-- *not* creating schema, since initdb creates it`. */
 function hasCommand(text: string): boolean {
-  return text.split('\n').some((line) => line.trim() !== '' && !line.startsWith('--'));
+  return withoutSettings(text)
+    .split('\n')
+    .some((line) => line.trim() !== '' && !line.startsWith('--'));
+}
+
+/** A text without the `SET default_tablespace = …;` and the like that stand before an object. */
+export function withoutSettings(text: string): string {
+  return text.replace(/^(?:\s*SET [a-z_]+ = [^;]*;)+\s*/, '');
 }
 
 /** Every new database has a schema `public` already. */
@@ -59,20 +73,15 @@ function withoutCreatingPublic(statement: SchemaStatement): SchemaStatement {
   return text === statement.text ? statement : { ...statement, text };
 }
 
-const ownership = new RegExp(`^ALTER (?:"(?:[^"]|"")*"|[^";])* OWNER TO (${patterns.word});\\s*$`, 'u');
+const ownership = new RegExp(`^ALTER [^]* OWNER TO (${patterns.word});$`, 'u');
 
 /** pg_dump sets an object's owner by the last statement of its text. */
 function findOwnership(text: string): { readonly at: number; readonly owner: string } | undefined {
-  for (let at = text.length; at >= 0; ) {
-    at = text.lastIndexOf('ALTER ', at - 1);
-    if (at < 0) return undefined;
-    if (at > 0 && text[at - 1] !== '\n') continue;
-    const owner = ownership.exec(text.slice(at))?.[1];
-    if (owner !== undefined) return { at, owner: unquoteName(owner) };
-    // Whatever stands before is not the last statement any more.
-    if (/;\s*$/.test(text.slice(0, at))) return undefined;
-  }
-  return undefined;
+  if (!/ OWNER TO [^;]*;\s*$/.test(text)) return undefined;
+  const last = [...splitSql(text)].at(-1);
+  const owner = last?.kind === 'statement' ? ownership.exec(last.text)?.[1] : undefined;
+  if (last === undefined || owner === undefined) return undefined;
+  return { at: text.lastIndexOf(last.text), owner: unquoteName(owner) };
 }
 
 /** The role that a statement makes the owner of its object. */

@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/core';
+import { quoteIdentifier, quoteLiteral } from '../full/names.ts';
 import type { Session } from '../session/session.ts';
-import { quoteName, quoteText } from './identifiers.ts';
 import { birthLimit, type Mark, readMark, writeMark } from './temporary-name.ts';
 
 /** How CREATE DATABASE is asked for the locale of the source. */
@@ -50,15 +50,15 @@ export interface CreateTemporary {
 
 /** An empty database that says whose it is, and that nobody but its owner (and superusers) can connect to. */
 export async function createTemporary(maintenance: Session, o: CreateTemporary): Promise<void> {
-  const name = quoteName(o.name);
+  const name = quoteIdentifier(o.name);
   await maintenance.exec(
     `CREATE DATABASE ${name} TEMPLATE template0 CONNECTION LIMIT ${birthLimit}${localeClauses(o.locale, maintenance.version)}${
-      o.tablespace === undefined ? '' : ` TABLESPACE ${quoteName(o.tablespace)}`
+      o.tablespace === undefined ? '' : ` TABLESPACE ${quoteIdentifier(o.tablespace)}`
     }`,
     `creating the temporary database ${o.name}`,
   );
   await maintenance.exec(
-    `COMMENT ON DATABASE ${name} IS ${quoteText(writeMark(o.mark))};
+    `COMMENT ON DATABASE ${name} IS ${quoteLiteral(writeMark(o.mark))};
      REVOKE CONNECT, TEMPORARY ON DATABASE ${name} FROM PUBLIC`,
     `marking the temporary database ${o.name}`,
   );
@@ -66,20 +66,28 @@ export async function createTemporary(maintenance: Session, o: CreateTemporary):
 
 /** Exported for its test. */
 export function localeClauses(locale: DatabaseLocale, version: number): string {
-  const clauses: [string, string][] = [['ENCODING', quoteText(locale.encoding)]];
+  const clauses: [string, string][] = [['ENCODING', quoteLiteral(locale.encoding)]];
   // Before 15 there is no other provider, and no word for it.
   if (version >= 150_000) clauses.push(['LOCALE_PROVIDER', locale.provider]);
-  clauses.push(['LC_COLLATE', quoteText(locale.collate)], ['LC_CTYPE', quoteText(locale.ctype)]);
+  clauses.push(['LC_COLLATE', quoteLiteral(locale.collate)], ['LC_CTYPE', quoteLiteral(locale.ctype)]);
   if (locale.locale !== undefined && locale.provider !== 'libc') {
-    clauses.push([locale.provider === 'icu' ? 'ICU_LOCALE' : 'BUILTIN_LOCALE', quoteText(locale.locale)]);
+    clauses.push([locale.provider === 'icu' ? 'ICU_LOCALE' : 'BUILTIN_LOCALE', quoteLiteral(locale.locale)]);
   }
   if (locale.icuRules !== undefined && version >= 160_000)
-    clauses.push(['ICU_RULES', quoteText(locale.icuRules)]);
+    clauses.push(['ICU_RULES', quoteLiteral(locale.icuRules)]);
   return clauses.map(([word, value]) => ` ${word} ${value}`).join('');
 }
 
-/** Sessions in a database, as a person would look for them: `process 4711 (psql of bob)`. */
+/** How all sessions of restores call themselves, so that they are told from those of people. */
+export const applicationPrefix = 'holdfast restore';
+
+/** Sessions of other people in a database: one of ours that was just closed may still be on its way out. */
 export async function sessionsIn(maintenance: Session, name: string): Promise<readonly SessionInside[]> {
+  const all = await allSessionsIn(maintenance, name);
+  return all.filter((each) => !each.application.startsWith(applicationPrefix));
+}
+
+async function allSessionsIn(maintenance: Session, name: string): Promise<readonly SessionInside[]> {
   return maintenance.rows<SessionInside>(
     `SELECT pid AS "processId", coalesce(nullif(application_name, ''), '?') AS application,
        coalesce(usename, '?') AS "user"
@@ -108,8 +116,8 @@ export function describeSessions(sessions: readonly SessionInside[]): string {
  * @returns the sessions that are not ours
  */
 export async function endOrphans(maintenance: Session, name: string): Promise<readonly SessionInside[]> {
-  const inside = await sessionsIn(maintenance, name);
-  const ours = inside.filter((each) => each.application.startsWith('holdfast'));
+  const inside = await allSessionsIn(maintenance, name);
+  const ours = inside.filter((each) => each.application.startsWith(applicationPrefix));
   for (const each of ours) {
     await maintenance.rows(
       // Waits for the end, from 14 on; before, DROP DATABASE itself waits 5 s.
@@ -131,14 +139,17 @@ export async function dropLeftover(maintenance: Session, leftover: Leftover): Pr
       'conflict',
       `the database ${leftover.name}, left by an interrupted restore, is in use by ${describeSessions(others)}`,
       {
-        hint: `end these sessions, or drop the database yourself: DROP DATABASE ${quoteName(leftover.name)}`,
+        hint: `end these sessions, or drop the database yourself: DROP DATABASE ${quoteIdentifier(leftover.name)}`,
       },
     );
   }
-  await maintenance.exec(`DROP DATABASE IF EXISTS ${quoteName(leftover.name)}`, `dropping ${leftover.name}`);
+  await maintenance.exec(
+    `DROP DATABASE IF EXISTS ${quoteIdentifier(leftover.name)}`,
+    `dropping ${leftover.name}`,
+  );
 }
 
 /** The database in the making, with whatever of ours is still connected to it. */
 export async function dropTemporary(maintenance: Session, name: string): Promise<void> {
-  await maintenance.exec(`DROP DATABASE IF EXISTS ${quoteName(name)} WITH (FORCE)`, `dropping ${name}`);
+  await maintenance.exec(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`, `dropping ${name}`);
 }

@@ -12,7 +12,10 @@ export interface CatalogTable {
   readonly types: readonly string[];
   /** Columns are left out, because the server computes them. */
   readonly generated: boolean;
+  /** Of its rows, without what is kept out of line. */
   readonly bytes: number;
+  /** With what is kept out of line (TOAST). */
+  readonly totalBytes: number;
   readonly heap: boolean;
   readonly unlogged: boolean;
   /** `WHERE …` of an extension's configuration table, or empty. */
@@ -30,6 +33,7 @@ interface TableRow {
   types: string[];
   generated: boolean;
   bytes: string;
+  totalBytes: string;
   heap: boolean;
   unlogged: boolean;
   condition: string | null;
@@ -66,6 +70,8 @@ SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name,
        END AS ancestors,
        columns.names AS columns, columns.types, columns.generated,
        coalesce(pg_catalog.pg_relation_size(c.oid), 0) AS bytes,
+       coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+         + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0) AS "totalBytes",
        coalesce(am.amname = 'heap', false) AS heap,
        c.relpersistence = 'u' AS unlogged,
        config.condition,
@@ -100,6 +106,7 @@ export async function readTables(
     ...row,
     ancestors: row.ancestors ?? [],
     bytes: Number(row.bytes),
+    totalBytes: Number(row.totalBytes),
     condition: row.condition ?? '',
   }));
   refuseUnreadable(session, tables);

@@ -1,28 +1,66 @@
-import { HoldfastError, type Mark, type OpenFull, type Sig } from '@holdfast/core';
+import { type Clock, HoldfastError, type Mark, type OpenFull, type Sig } from '@holdfast/core';
+import { createSlot, openReplication } from '../changes/slot.ts';
 import { openSession, type Session } from '../session/session.ts';
 import type { Target } from '../session/url.ts';
 import { readFacts } from './identity.ts';
-import { checkFull, refuseUnmet } from './prerequisites.ts';
+import { checkFull, checkKeepChanges, refuseUnmet } from './prerequisites.ts';
+import { pinnedTo } from './reader.ts';
 import { beginView } from './snapshot.ts';
 import { openView, type PostgresView, viewLockTimeoutMs } from './view.ts';
 
+export interface OpenFullView extends Sig, OpenFull {
+  readonly clock: Clock;
+}
+
 /**
  * A view of the whole database. Without `keepChanges` nothing is made at the server, and the view is a transaction's
- * snapshot; with it, the view is where a new replication slot begins to keep changes.
+ * snapshot; with it, the view is where a new replication slot begins to keep changes. The signal ends the view, too.
  */
-export async function openFull(target: Target, o: Sig & OpenFull): Promise<PostgresView> {
+export async function openFull(target: Target, o: OpenFullView): Promise<PostgresView> {
+  if (o.type !== 'logical') {
+    throw new HoldfastError('unsupported', `PostgreSQL has no full backup of type ${o.type}`, {
+      hint: 'set type: logical',
+    });
+  }
   const session = await openSession(target, { signal: o.signal, lockTimeoutMs: viewLockTimeoutMs });
   try {
     const facts = await readFacts(session);
-    refuseUnmet(checkFull(session, facts));
-    await beginView(session);
-    const mark = await markHere(session);
-    const state = { timeline: facts.timeline };
-    return await openView({ session, mark, source: facts.source, state });
+    refuseUnmet([...checkFull(session, facts), ...(o.keepChanges ? checkKeepChanges(session, facts) : [])]);
+    const opened = o.keepChanges ? await joinNewSlot(session, o) : await openPlain(session);
+    const state = { timeline: facts.timeline, slot: opened.slot };
+    const { mark, notices } = opened;
+    return await openView({ session, mark, source: facts.source, state, notices });
   } catch (caught) {
     await session[Symbol.asyncDispose]();
     throw caught;
   }
+}
+
+interface Opened {
+  readonly mark: Mark;
+  readonly notices: readonly string[];
+  readonly slot?: string;
+}
+
+async function openPlain(session: Session): Promise<Opened> {
+  await beginView(session);
+  return { mark: await markHere(session), notices: [] };
+}
+
+/** If anything fails from here on, the slot is there: the caller ends it by its label. */
+async function joinNewSlot(session: Session, o: OpenFullView): Promise<Opened> {
+  const notices: string[] = [];
+  const wait = { watcher: session, clock: o.clock, notice: (text: string) => void notices.push(text) };
+  await using replication = await openReplication(pinnedTo(session), { signal: o.signal });
+  const { name, consistentPoint, snapshot } = await createSlot(replication, o.label, {
+    signal: o.signal,
+    wait,
+  });
+  // The snapshot that the slot exported ends with its connection; whoever has joined before then keeps it.
+  await beginView(session, snapshot);
+  // The clock is asked after the view has begun: a restore to this moment then applies what was committed between.
+  const [row] = await session.rows<{ timeMs: number }>(`SELECT ${serverTimeMs} AS "timeMs"`);
+  return { mark: { position: consistentPoint, timeMs: row?.timeMs ?? 0 }, notices, slot: name };
 }
 
 /** Where the log is, right after the transaction's first statement has taken its snapshot, which is this one. */

@@ -29,11 +29,11 @@ export interface PlannedTable {
   readonly chunks: readonly ChunkPlan[];
 }
 
-/** 32 MB: large enough that a chunk's fixed cost does not count, small enough that readers end together. */
-const rangePages = 4096;
+/** Large enough that a chunk's fixed cost does not count, small enough that readers end together. */
+const rangeBytes = 32 * 1024 * 1024;
 const pageBytes = 8192;
-/** Below twice a range a table is read whole. */
-const splitPagesMin = 2 * rangePages;
+/** However much of a table is kept out of line, a range has so many pages at least. */
+const rangePagesMin = 64;
 
 /**
  * The chunks of all tables, or of those with these oids, as the session's snapshot sees them.
@@ -43,10 +43,11 @@ export async function planTables(
   session: Session,
   filter?: { readonly oids: readonly number[] },
 ): Promise<readonly PlannedTable[]> {
-  return (await readTables(session, filter?.oids)).map(planTable);
+  const tables = await readTables(session, filter?.oids);
+  return tables.map((table) => planTable(table, session.version));
 }
 
-export function planTable(table: CatalogTable): PlannedTable {
+export function planTable(table: CatalogTable, serverVersion: number): PlannedTable {
   const path = relationPath(...table.ancestors, [table.schema, table.name]);
   const columns = table.columns.map((name, i) => ({ name, type: table.types[i] ?? 'text' }));
   const name = `${table.schema}.${table.name}`;
@@ -64,29 +65,34 @@ export function planTable(table: CatalogTable): PlannedTable {
       ...(table.unlogged ? { unlogged: true } : {}),
     } satisfies How,
   });
+  const ranges = splits(table, serverVersion) ? pageRanges(table) : [];
   const pages = Math.ceil(table.bytes / pageBytes);
-  const ranges = table.heap && table.condition === '' && pages >= splitPagesMin ? pageRanges(pages) : [];
   const chunks =
     ranges.length === 0
-      ? [chunk('', copyOf(table, ''), table.bytes)]
+      ? [chunk('', copyOf(table, ''), table.totalBytes)]
       : ranges.map(([from, to]) => {
           // The last range is open: the table may have grown since it was measured.
           const until = to === undefined ? '' : ` AND ctid < '(${to},0)'`;
-          const share = ((to ?? pages) - from) * pageBytes;
-          return chunk(
-            `/@${from}-${to === undefined ? '' : to - 1}`,
-            copyOf(table, `WHERE ctid >= '(${from},0)'${until}`),
-            share,
-          );
+          const share = (((to ?? pages) - from) / pages) * table.totalBytes;
+          const part = `/@${from}-${to === undefined ? '' : to - 1}`;
+          return chunk(part, copyOf(table, `WHERE ctid >= '(${from},0)'${until}`), share);
         });
   return { oid: table.oid, schema: table.schema, name: table.name, path, unlogged: table.unlogged, chunks };
 }
 
-function pageRanges(pages: number): [from: number, to: number | undefined][] {
+/** Until 13 the server reads a whole table for a range of it. Other storage than heap may not know pages. */
+function splits(table: CatalogTable, serverVersion: number): boolean {
+  const large = table.totalBytes >= 2 * rangeBytes && table.bytes >= 2 * rangePagesMin * pageBytes;
+  return large && serverVersion >= 140_000 && table.heap && table.condition === '';
+}
+
+/** The same number of pages each, of which about `rangeBytes` of rows come, out of line ones included. */
+function pageRanges(table: CatalogTable): [from: number, to: number | undefined][] {
+  const pages = Math.ceil(table.bytes / pageBytes);
+  const step = Math.max(rangePagesMin, Math.round((pages * rangeBytes) / table.totalBytes));
   const ranges: [number, number | undefined][] = [];
-  for (let from = 0; from < pages; from += rangePages) {
-    const last = from + rangePages >= pages;
-    ranges.push([from, last ? undefined : from + rangePages]);
+  for (let from = 0; from < pages; from += step) {
+    ranges.push([from, from + step >= pages ? undefined : from + step]);
   }
   return ranges;
 }

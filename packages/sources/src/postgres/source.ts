@@ -1,0 +1,78 @@
+import {
+  type ChangeView,
+  type Clock,
+  type Finding,
+  type FrozenView,
+  HoldfastError,
+  type Mark,
+  type OpenFull,
+  type OpenIncremental,
+  type OpenTarget,
+  type RestoreTarget,
+  type Sig,
+  type Source,
+  type SourceFeatures,
+  type SourceInfo,
+} from '@holdfast/core';
+import { inspect } from './full/inspect.ts';
+import { openFull } from './full/open-full.ts';
+import { openTarget } from './restore/target.ts';
+import { describeTarget, type Target } from './session/url.ts';
+
+/** A PostgreSQL database. Holds nothing open between calls: each has sessions of its own. */
+export class PostgresSource implements Source {
+  readonly type = 'postgres';
+  readonly features: SourceFeatures = { types: ['logical'], pointInTime: true };
+  readonly description: string;
+  readonly #target: Target;
+  readonly #clock: Clock;
+
+  constructor(target: Target, clock: Clock) {
+    this.#target = target;
+    this.#clock = clock;
+    this.description = describeTarget(target);
+  }
+
+  inspect(o: Sig): Promise<SourceInfo> {
+    return inspect(this.#target, o);
+  }
+
+  openFull(o: Sig & OpenFull): Promise<FrozenView> {
+    return openFull(this.#target, { ...o, clock: this.#clock });
+  }
+
+  openIncremental(_o: Sig & OpenIncremental): Promise<ChangeView> {
+    return notYet('incrementals');
+  }
+
+  acknowledge(_o: Sig & { readonly state: unknown; readonly mark: Mark }): Promise<void> {
+    return notYet('incrementals');
+  }
+
+  forgetChanges(_o: Sig & ({ readonly label: string } | { readonly state: unknown })): Promise<void> {
+    return notYet('incrementals');
+  }
+
+  /** Slots are made by full backups; there is nothing to make before. */
+  async prepare(_o: Sig): Promise<readonly string[]> {
+    return [];
+  }
+
+  forget(_o: Sig): Promise<readonly string[]> {
+    return notYet('forget');
+  }
+
+  diagnose(_o: Sig): Promise<readonly Finding[]> {
+    return notYet('doctor');
+  }
+
+  openTarget(o: Sig & OpenTarget): Promise<RestoreTarget> {
+    return openTarget(this.#target, { ...o, clock: this.#clock });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function notYet(what: string): Promise<never> {
+  return Promise.reject(new HoldfastError('unsupported', `${what} of PostgreSQL are not there yet`));
+}

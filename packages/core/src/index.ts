@@ -1,5 +1,6 @@
 export * from './changes.ts';
 export * from './chunk-path.ts';
+export { type Deadline, deadline } from './deadline.ts';
 export * from './errors.ts';
 export * from './events.ts';
 export * from './manifest.ts';

@@ -1,4 +1,11 @@
-import { type FrozenView, HoldfastError, type Manifest, type Sig, type Stage } from '@holdfast/core';
+import {
+  deadline,
+  type FrozenView,
+  HoldfastError,
+  type Manifest,
+  type Sig,
+  type Stage,
+} from '@holdfast/core';
 import type { Made, Run } from './backup.ts';
 import { commitRun, completeManifest, type Draft } from './commit.ts';
 import { RunWriter } from './run-writer.ts';
@@ -55,7 +62,15 @@ async function dump(run: Run, plan: FullPlan, stage: Stage, o: Sig): Promise<Dra
   watch.lap('open');
   await stage.reserve(roomFor(view), o);
   const image = request.type === 'snapshot';
-  await using writer = new RunWriter({ stage, sequence: 0, scope: 'full', image, workersMax, observer });
+  await using writer = new RunWriter({
+    stage,
+    sequence: 0,
+    scope: 'full',
+    image,
+    workersMax,
+    observer,
+    clock: tools.clock,
+  });
   await writer.writeView(view, { ...o, known: new Map() });
   const written = writer.finish();
   observer({ kind: 'step', step: 'dump-finished' });
@@ -83,7 +98,8 @@ async function dump(run: Run, plan: FullPlan, stage: Stage, o: Sig): Promise<Dra
 /** Nothing is kept in the source for a chain that does not exist. The run's own signal may be why we are here. */
 async function forget(run: Run, label: string): Promise<void> {
   try {
-    await run.tools.source.forgetChanges({ signal: AbortSignal.timeout(forgetMaxMs), label });
+    using limit = deadline(run.tools.clock, forgetMaxMs, 'ending the keeping of changes');
+    await run.tools.source.forgetChanges({ signal: limit.signal, label });
   } catch (error) {
     const { message } = HoldfastError.from(error);
     run.tools.observer({

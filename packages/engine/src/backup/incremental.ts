@@ -70,6 +70,7 @@ async function dump(run: Run, plan: Dump, stage: Stage, o: Sig): Promise<Draft |
     image: false,
     workersMax,
     observer,
+    clock: tools.clock,
   });
   await writer.writeChanges(changeView.changes(o), o);
   watch.lap('changes');

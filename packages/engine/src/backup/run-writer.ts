@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import {
   type ChunkEntry,
   type ChunkPlan,
+  type Clock,
   type FrozenView,
   HoldfastError,
   type Observer,
@@ -22,6 +23,7 @@ export interface RunWriterOptions {
   readonly image: boolean;
   readonly workersMax: number;
   readonly observer: Observer;
+  readonly clock: Clock;
 }
 
 /** A segment closes at this many stored bytes, and is on its way while the next one is written. */
@@ -73,6 +75,7 @@ export class RunWriter implements AsyncDisposable {
     const failed = new AbortController();
     const signal = AbortSignal.any([o.signal, failed.signal]);
     await using pool = new Pool<StoreInit, StoreJob, StoreResult, SegmentEntry | undefined>({
+      clock: this.#options.clock,
       role: new URL('../store/store-role.ts', import.meta.url).href,
       init: { ...this.#segmentOptions(), view: view.token },
       workers: Math.min(this.#options.workersMax, shared.length),

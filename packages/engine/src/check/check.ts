@@ -69,6 +69,7 @@ async function reread(
   let doneBytes = 0;
   let rowsDone = 0;
   await using pool = new Pool<CheckInit, CheckJob, ChunkDamage[], undefined>({
+    clock: tools.clock,
     role: new URL('./check-role.ts', import.meta.url).href,
     init: { destination: tools.destination.token },
     workers: totalBytes < inlineBytesMax ? 0 : Math.min(tools.workersMax, jobs.length),

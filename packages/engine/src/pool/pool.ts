@@ -1,8 +1,9 @@
 import { Worker } from 'node:worker_threads';
-import { HoldfastError, type Sig } from '@holdfast/core';
+import { type Clock, deadline, HoldfastError, type Sig } from '@holdfast/core';
 import type { FromWorker, Role, RoleModule, RoleOptions, ToWorker } from './role.ts';
 
 export interface PoolOptions<Init> extends Sig {
+  readonly clock: Clock;
   /** URL of the role's module. */
   readonly role: string;
   /** Given to each worker; must be cloneable. */
@@ -28,7 +29,7 @@ export class Pool<Init, Job, Result, Final> implements AsyncDisposable {
     const roleOptions: RoleOptions = { signal, progress: options.progress };
     if (options.workers === 0) this.#workers.push(new InlineHand(options.role, options.init, roleOptions));
     for (let n = 0; n < options.workers; n++) {
-      this.#workers.push(new ThreadHand(options.role, options.init, roleOptions));
+      this.#workers.push(new ThreadHand(options, roleOptions));
     }
   }
 
@@ -102,12 +103,14 @@ class InlineHand<Init, Job, Result, Final> implements Hand<Job, Result, Final> {
 }
 
 class ThreadHand<Init, Job, Result, Final> implements Hand<Job, Result, Final> {
+  readonly #clock: Clock;
   readonly #worker: Worker;
   readonly #gone: Promise<void>;
   #waiting: { resolve: (value: unknown) => void; reject: (error: HoldfastError) => void } | undefined;
   #failure: HoldfastError | undefined;
 
-  constructor(role: string, init: Init, options: RoleOptions) {
+  constructor({ role, init, clock }: PoolOptions<Init>, options: RoleOptions) {
+    this.#clock = clock;
     this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { role, init } });
     this.#worker.on('message', (message: FromWorker) => {
       if (message.kind === 'progress') options.progress(message.bytes, message.rows);
@@ -165,10 +168,8 @@ class ThreadHand<Init, Job, Result, Final> implements Hand<Job, Result, Final> {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const late = AbortSignal.timeout(graceMs);
-    const end = (): void => void this.#worker.terminate();
-    late.addEventListener('abort', end, { once: true });
+    using late = deadline(this.#clock, graceMs, 'the end of a worker');
+    late.signal.addEventListener('abort', () => void this.#worker.terminate(), { once: true });
     await this.#gone;
-    late.removeEventListener('abort', end);
   }
 }

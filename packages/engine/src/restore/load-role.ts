@@ -26,8 +26,7 @@ export interface LoadInit {
 /** `loadedRows`: an interrupted restore has loaded it already; it is only read again, to know what was sent. */
 export type LoadJob = {
   readonly loadedRows?: number | undefined;
-} & /** A stored chunk, under what its relation's changes made of it. */
-(
+} /** A stored chunk, under what its relation's changes made of it. */ & (
   | {
       readonly kind: 'chunk';
       readonly relation: string;

@@ -138,6 +138,7 @@ async function loadAll(
   let doneBytes = 0;
   let rowsDone = 0;
   await using pool = new Pool<LoadInit, LoadJob, LoadResult, undefined>({
+    clock: tools.clock,
     role: new URL('./load-role.ts', import.meta.url).href,
     init: { destination: tools.destination.token, target: target.token, overlay: file },
     workers:
@@ -213,6 +214,7 @@ async function verify(plan: Plan, sent: Sent, tools: RestoreTools, o: Sig): Prom
   const totalBytes = plans.reduce((sum, one) => sum + one.estimatedBytes, 0);
   let doneBytes = 0;
   await using pool = new Pool<VerifyInit, (typeof plans)[number], ReadBack, undefined>({
+    clock: tools.clock,
     role: new URL('./verify-role.ts', import.meta.url).href,
     init: { target: plan.target.token },
     workers: totalBytes < 4e6 ? 0 : Math.min(tools.workersMax, plans.length),

@@ -58,7 +58,9 @@ function cacheFolder() {
 
 if (Number.parseInt(process.versions.node, 10) < majorLeast) startOver();
 else {
-  module.enableCompileCache(process.env.NODE_COMPILE_CACHE ?? cacheFolder());
+  // By the environment as well, for the processes of runs: there it holds from their very first module on.
+  process.env.NODE_COMPILE_CACHE ??= cacheFolder();
+  module.enableCompileCache(process.env.NODE_COMPILE_CACHE);
   const { start } = await import('../src/start.ts');
   await start(process.argv.slice(2));
 }

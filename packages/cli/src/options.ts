@@ -76,7 +76,7 @@ const workers = {
   label: 'N',
   range: [1, 64],
   help: 'how many threads work at once, each with a connection of its own',
-  otherwise: 'as many as the machine has cores, at most 8',
+  otherwise: 'as many as the machine has cores, at most 4',
 } as const satisfies OptionSpec;
 
 const staging = {

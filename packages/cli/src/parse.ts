@@ -85,7 +85,8 @@ function addCommand(program: Command, spec: CommandSpec): Command {
 
 function toOption(spec: OptionSpec): Option {
   const option = new Option(spec.label === undefined ? `--${spec.name}` : `--${spec.name} <${spec.label}>`);
-  option.argParser((text: string, before: unknown) => parseValue(spec, text, before));
+  if (spec.type !== 'flag')
+    option.argParser((text: string, before: unknown) => parseValue(spec, text, before));
   if (spec.excludes) option.conflicts(spec.excludes.map((name) => attributeOf(name)));
   return option;
 }

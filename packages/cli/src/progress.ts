@@ -67,9 +67,9 @@ export class ProgressLine {
 
   #sample(atMs: number, doneBytes: number): void {
     this.#samples.push({ atMs, doneBytes });
-    const [, second] = this.#samples;
-    if (this.#samples.length > samplesMax || (second && atMs - second.atMs > rateWindowMs))
-      this.#samples.shift();
+    const isOld = (second: { readonly atMs: number } | undefined): boolean =>
+      second !== undefined && atMs - second.atMs >= rateWindowMs;
+    while (this.#samples.length > samplesMax || isOld(this.#samples[1])) this.#samples.shift();
   }
 
   /** Bytes per second; undefined while there is too little to tell. */

@@ -34,7 +34,7 @@ export async function diagnose(url: string, o: Sig & { readonly clock: Clock }):
   }
 }
 
-const scratchFolder = '.holdfast-doctor';
+const scratchFolder = 'holdfast-doctor';
 const body = new TextEncoder().encode('a scratch object of `holdfast doctor`\n');
 
 /** Each step needs the one before it: the first failure ends the list. */

@@ -1,6 +1,5 @@
 export type * from '@holdfast/engine';
 export * from './backups.ts';
-export * from './defaults.ts';
 export * from './diagnose.ts';
 export * from './drivers.ts';
 export * from './interpolate.ts';
@@ -9,3 +8,4 @@ export * from './perform.ts';
 export * from './run-parent.ts';
 export { RunProcess } from './run-process.ts';
 export type * from './run-request.ts';
+export * from './staging-directory.ts';

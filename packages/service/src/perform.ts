@@ -1,9 +1,9 @@
 import type { Clock, Observer, Sig } from '@holdfast/core';
 import type { BackupReport, CheckReport, RestorePlanSummary, RestoreReport, Tools } from '@holdfast/engine';
-import { defaultStagingDirectory, defaultWorkers } from './defaults.ts';
 import { openDestination, openDestinations, openSource } from './open.ts';
 import type { BackupRun, CheckRun, ReportOf, RestoreRun, RunReport, RunRequest } from './run-request.ts';
 import { openSpillDirectory } from './spill-directory.ts';
+import { defaultStagingDirectory } from './staging-directory.ts';
 
 export interface PerformOptions extends Sig {
   readonly observer: Observer;
@@ -29,35 +29,37 @@ function performAny(run: RunRequest, o: PerformOptions): Promise<RunReport> {
 
 async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupReport> {
   await using open = new AsyncDisposableStack();
-  const [{ backup }, { StagingArea }] = await Promise.all([
+  const [engine, { StagingArea }] = await Promise.all([
     import('@holdfast/engine'),
     import('@holdfast/uploader'),
   ]);
   const source = open.use(await openSource(run.from, o));
   const destinations = await openDestinations(run.to, open, o);
   const staging = new StagingArea({ directory: run.staging ?? defaultStagingDirectory(), clock: o.clock });
-  return await backup(run.request, { ...tools(run, o), source, destinations, staging }, o);
+  return await engine.backup(run.request, { ...tools(run, o, engine), source, destinations, staging }, o);
 }
 
 async function performCheck(run: CheckRun, o: PerformOptions): Promise<CheckReport> {
-  const { check } = await import('@holdfast/engine');
+  const engine = await import('@holdfast/engine');
   await using destination = await openDestination(run.at, o);
-  return await check(run.request, { ...tools(run, o), destination }, o);
+  return await engine.check(run.request, { ...tools(run, o, engine), destination }, o);
 }
 
 async function performRestore(
   run: RestoreRun,
   o: PerformOptions,
 ): Promise<RestorePlanSummary | RestoreReport> {
-  const { planRestore, restore } = await import('@holdfast/engine');
+  const engine = await import('@holdfast/engine');
   await using open = new AsyncDisposableStack();
   const destination = open.use(await openDestination(run.at, o));
   const target = open.use(await openSource(run.to, o));
   const spill = open.use(await openSpillDirectory(run.staging ?? defaultStagingDirectory()));
-  const all = { ...tools(run, o), destination, target, spillDirectory: spill.path };
-  return run.planOnly ? await planRestore(run.request, all, o) : await restore(run.request, all, o);
+  const all = { ...tools(run, o, engine), destination, target, spillDirectory: spill.path };
+  return run.planOnly
+    ? await engine.planRestore(run.request, all, o)
+    : await engine.restore(run.request, all, o);
 }
 
-function tools(run: RunRequest, o: PerformOptions): Tools {
-  return { clock: o.clock, observer: o.observer, workersMax: run.workers ?? defaultWorkers() };
+function tools(run: RunRequest, o: PerformOptions, engine: typeof import('@holdfast/engine')): Tools {
+  return { clock: o.clock, observer: o.observer, workersMax: run.workers ?? engine.defaultWorkers() };
 }

@@ -20,7 +20,7 @@ export interface BackupRun {
   readonly to: readonly string[];
   /** The local folder to build it in; undefined: `defaultStagingDirectory()`. */
   readonly staging?: string;
-  /** Undefined: `defaultWorkers()`. */
+  /** Undefined: the engine's `defaultWorkers()`. */
   readonly workers?: number;
   readonly request: BackupRequest;
 }

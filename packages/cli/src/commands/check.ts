@@ -1,4 +1,4 @@
-import { exitCodeOf, HoldfastError } from '@holdfast/core';
+import { exitCodeOf } from '@holdfast/core';
 import type { CheckReport } from '@holdfast/service';
 import type { Call, check } from '../commands.ts';
 import type { Context } from '../context.ts';
@@ -13,12 +13,6 @@ export async function runCheck(call: Call<typeof check>, context: Context): Prom
     ...(values.workers === undefined ? {} : { workers: values.workers }),
     request: { ...(values.task === undefined ? {} : { task: values.task }), paths: operands },
   });
-  if (report.backups === 0 && report.findings.length === 0) {
-    // Nothing was looked at: that is not the same as nothing being wrong.
-    throw new HoldfastError('not_found', 'no backup was checked, because none is there or none matches', {
-      hint: 'see what is there with holdfast list',
-    });
-  }
   context.answer(report, () => describeFindings(report));
   if (!context.json) context.terminal.err.write(`${summary(report)}\n`);
   return report.findings.length === 0 ? 0 : exitCodeOf('corrupt');

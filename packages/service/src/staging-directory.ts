@@ -1,12 +1,5 @@
-import { availableParallelism, homedir } from 'node:os';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
-
-/** More connections than this strain a source more than they speed a run up, unless someone asks for them. */
-const workersByDefaultMax = 8;
-
-export function defaultWorkers(): number {
-  return Math.max(1, Math.min(workersByDefaultMax, availableParallelism()));
-}
 
 /**
  * Where runs are built when nobody says otherwise. It outlives the process and a reboot, so that an interrupted run

@@ -23,10 +23,15 @@ export interface Sighting {
   readonly path: string | undefined;
   readonly changes: number;
   readonly broken: boolean;
+  /** The transaction of the last TRUNCATE; 0: there was none. */
+  readonly truncatedBy: number;
 }
 
 const newline = 0x0a;
 const quote = 0x22;
+const space = 0x20;
+/** `T` of `TRUNCATE:` */
+const truncate = 0x54;
 const begin = Buffer.from('["begin"]\n');
 
 /**
@@ -45,6 +50,7 @@ export class ChangeDecoder {
   #declared = 0;
   #lines = 0;
   #transactions = 0;
+  #transactionId = 0;
   #inside = false;
   #begun = false;
   #carry: Buffer[] = [];
@@ -94,11 +100,22 @@ export class ChangeDecoder {
     return this.#transactions;
   }
 
+  /** When the last transaction was committed, also if nothing of it was wanted; NaN before the first. */
+  get lastCommitMs(): number {
+    return this.#clock.timeMs;
+  }
+
   /** Every relation that had changes. */
   seen(): Sighting[] {
     return [...this.#relations.values()]
       .filter((each) => each.changes > 0)
-      .map(({ printed, shape, changes, broken }) => ({ printed, path: shape?.path, changes, broken }));
+      .map(({ printed, shape, changes, broken, truncatedBy }) => ({
+        printed,
+        path: shape?.path,
+        changes,
+        broken,
+        truncatedBy,
+      }));
   }
 
   /** To be called when all has been given. @throws HoldfastError source_failed inside a line or a transaction */
@@ -120,10 +137,11 @@ export class ChangeDecoder {
         if (unknown !== undefined) return unknown;
         break;
       }
-      case 0x42: // BEGIN
+      case 0x42: // BEGIN 4711
         this.#inside = true;
+        this.#transactionId = readNumber(line, from + 'BEGIN '.length);
         break;
-      case 0x43: // COMMIT (at …)
+      case 0x43: // COMMIT 4711 (at …)
         this.#commit(line, start, from);
         break;
       case 0x6d: // message: what somebody put into the log with pg_logical_emit_message
@@ -136,6 +154,10 @@ export class ChangeDecoder {
 
   #commit(line: Buffer, start: number, from: number): void {
     this.#inside = false;
+    let at = from + 'COMMIT '.length;
+    while (isDigit(line[at])) at++;
+    if (line[at] === space) at++;
+    if (!this.#clock.read(line, at)) throw unexpected(line, from);
     if (!this.#begun) return;
     this.#begun = false;
     this.#transactions++;
@@ -145,7 +167,7 @@ export class ChangeDecoder {
     out.ascii('["commit",');
     // The position with its quotes, and the comma behind it.
     out.slice(line, start + 1, from - 1);
-    if (!this.#clock.write(line, from, out)) throw unexpected(line, from);
+    this.#clock.write(out);
     out.ascii(']\n');
   }
 
@@ -189,6 +211,7 @@ export class ChangeDecoder {
   /** `at` is where the operation begins: `INSERT: …`. */
   #apply(relation: Relation, line: Buffer, at: number): void {
     relation.changes++;
+    if (line[at] === truncate) relation.truncatedBy = this.#transactionId;
     const { shape } = relation;
     if (shape === undefined || relation.broken) return;
     if (!this.#begun) {
@@ -204,6 +227,16 @@ export class ChangeDecoder {
     if (relation.write(line, at, this.#scratch, this.#out)) this.#lines++;
     else relation.broken = true;
   }
+}
+
+function isDigit(byte: number | undefined): boolean {
+  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+}
+
+function readNumber(line: Buffer, from: number): number {
+  let value = 0;
+  for (let at = from; isDigit(line[at]); at++) value = value * 10 + ((line[at] as number) - 0x30);
+  return value;
 }
 
 function unexpected(line: Buffer, from: number): HoldfastError {

@@ -41,6 +41,7 @@ export class Relation {
   readonly printed: string;
   readonly shape: RelationShape | undefined;
   changes = 0;
+  truncatedBy = 0;
   /** A change did not look as the catalog says, or cannot be addressed: what the stream holds of it is void. */
   broken = false;
   #heads: Heads | undefined;

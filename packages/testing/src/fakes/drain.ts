@@ -1,0 +1,42 @@
+import { HoldfastError } from '@holdfast/core';
+
+export function abortError(signal: AbortSignal): HoldfastError {
+  const reason: unknown = signal.reason;
+  if (reason instanceof HoldfastError) return reason;
+  return new HoldfastError('cancelled', 'stopped on request', { cause: reason });
+}
+
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw abortError(signal);
+}
+
+export function assertKey(key: string): void {
+  const bad = key.split('/').some((part) => part === '' || part === '.' || part === '..');
+  if (bad) throw new HoldfastError('config_invalid', `not a key: ${JSON.stringify(key)}`);
+}
+
+/** A whole body; stops waiting for a block that never comes when the signal aborts. */
+export async function drain(body: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Buffer> {
+  const iterator = body[Symbol.asyncIterator]();
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => undefined);
+  const stop = (): void => aborted.reject(abortError(signal));
+  signal.addEventListener('abort', stop, { once: true });
+  const parts: Uint8Array[] = [];
+  let ended = false;
+  try {
+    for (;;) {
+      const step = await Promise.race([iterator.next(), aborted.promise]);
+      throwIfAborted(signal);
+      if (step.done) {
+        ended = true;
+        return Buffer.concat(parts);
+      }
+      parts.push(step.value.slice());
+    }
+  } finally {
+    signal.removeEventListener('abort', stop);
+    // Not awaited: a body that hangs would hang here too.
+    if (!ended) void iterator.return?.().catch(() => undefined);
+  }
+}

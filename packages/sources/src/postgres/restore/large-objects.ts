@@ -68,7 +68,7 @@ async function write(o: SpecialPart, batch: readonly Piece[], last: string): Pro
   await makeLargeObjects(o, made);
   await o.session.query(
     `SELECT pg_catalog.lo_put(o, p, d)
-     FROM pg_catalog.unnest($1::pg_catalog.oid[], $2::int8[], $3::bytea[]) AS t(o, p, d)`,
+     FROM unnest($1::pg_catalog.oid[], $2::int8[], $3::bytea[]) AS t(o, p, d)`,
     [batch.map((each) => each.oid), batch.map((each) => each.offset), batch.map((each) => `\\x${each.hex}`)],
     'loading large objects',
   );

@@ -58,7 +58,7 @@ async function loadSequences(o: SpecialPart): Promise<void> {
       const column = (i: number): (string | null | undefined)[] => part.map((row) => row[i]);
       await o.session.query(
         `SELECT pg_catalog.setval(pg_catalog.format('%I.%I', s, n)::pg_catalog.regclass, v, c)
-         FROM pg_catalog.unnest($1::text[], $2::text[], $3::int8[], $4::bool[]) AS t(s, n, v, c)`,
+         FROM unnest($1::text[], $2::text[], $3::int8[], $4::bool[]) AS t(s, n, v, c)`,
         [column(0), column(1), column(2), column(3)],
         'setting the sequences',
       );

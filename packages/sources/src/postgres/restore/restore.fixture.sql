@@ -1,0 +1,87 @@
+DO $$ BEGIN
+  CREATE ROLE restore_app;
+EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+DO $$ BEGIN
+  CREATE ROLE "restore odd ""role";
+EXCEPTION WHEN duplicate_object THEN NULL; END $$;
+DO $$ BEGIN
+  EXECUTE format('ALTER DATABASE %I OWNER TO restore_app', current_database());
+  EXECUTE format('COMMENT ON DATABASE %I IS ''The shop''''s data''', current_database());
+  EXECUTE format('ALTER DATABASE %I SET search_path TO "$user", sales', current_database());
+  EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on', current_database());
+  EXECUTE format('ALTER DATABASE %I CONNECTION LIMIT 50', current_database());
+  EXECUTE format('ALTER ROLE restore_app IN DATABASE %I SET statement_timeout = ''5s''', current_database());
+  EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+  EXECUTE format('GRANT CREATE ON DATABASE %I TO "restore odd ""role" WITH GRANT OPTION', current_database());
+END $$;
+CREATE EXTENSION hstore;
+CREATE SCHEMA sales AUTHORIZATION restore_app;
+CREATE TYPE sales.mood AS ENUM ('a', 'b;c');
+CREATE DOMAIN sales.posint AS int CHECK (VALUE > 0);
+CREATE SEQUENCE sales.s1 START 5;
+SELECT nextval('sales.s1'), nextval('sales.s1');
+CREATE SEQUENCE sales.never_called START 7;
+CREATE TABLE sales.t1 (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, a text, m sales.mood,
+  g int GENERATED ALWAYS AS (length(a)) STORED);
+ALTER TABLE sales.t1 OWNER TO restore_app;
+COMMENT ON TABLE sales.t1 IS 'x; y''s';
+COMMENT ON COLUMN sales.t1.a IS 'col';
+CREATE TABLE sales.t2 (id serial PRIMARY KEY, t1 int REFERENCES sales.t1 (id), CHECK (id > 0));
+CREATE TABLE sales.tree (id int PRIMARY KEY, parent int REFERENCES sales.tree (id));
+CREATE TABLE sales.zero ();
+CREATE TABLE sales."Odd ""name.with~ all" ("co""l / x" text, "%" hstore, ts timestamptz, iv interval, f float8, b bytea);
+CREATE TABLE sales.p (id int, d date, PRIMARY KEY (id, d)) PARTITION BY RANGE (d);
+CREATE TABLE sales.p1 PARTITION OF sales.p FOR VALUES FROM ('2020-01-01') TO ('2021-01-01') PARTITION BY HASH (id);
+CREATE TABLE sales.p1a PARTITION OF sales.p1 FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE sales.p1b PARTITION OF sales.p1 FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE sales.p2 PARTITION OF sales.p FOR VALUES FROM ('2021-01-01') TO ('2022-01-01');
+CREATE TABLE sales.fkp (id int PRIMARY KEY, pid int, pd date, FOREIGN KEY (pid, pd) REFERENCES sales.p (id, d));
+CREATE TABLE sales.parent (x int);
+CREATE TABLE sales.child (y int) INHERITS (sales.parent);
+CREATE FUNCTION sales.f() RETURNS trigger LANGUAGE plpgsql AS $$ begin
+  raise exception 'a trigger of the source ran while restoring'; end; $$;
+CREATE FUNCTION sales.g(x int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT 1; SELECT x + 1; END;
+CREATE VIEW sales.v AS SELECT id, a, count(*) FROM sales.t1 GROUP BY id;
+CREATE MATERIALIZED VIEW sales.mv AS SELECT * FROM sales.v;
+CREATE UNIQUE INDEX mvi ON sales.mv (id);
+CREATE MATERIALIZED VIEW sales.mv2 AS SELECT count(*) FROM sales.mv WITH NO DATA;
+CREATE INDEX t1a ON sales.t1 (a);
+CREATE INDEX t1g ON sales.t1 (g) WHERE a <> ';';
+ALTER TABLE sales.t1 CLUSTER ON t1a;
+CREATE INDEX pid ON sales.p (id);
+CREATE INDEX ON sales."Odd ""name.with~ all" ("co""l / x");
+ALTER TABLE sales.t2 REPLICA IDENTITY USING INDEX t2_pkey;
+CREATE RULE r AS ON DELETE TO sales.t2 DO ALSO (SELECT 1; SELECT 2);
+CREATE POLICY pol ON sales.t2 FOR SELECT TO restore_app, "restore odd ""role" USING (id > 0);
+CREATE STATISTICS sales.st ON id, a FROM sales.t1;
+INSERT INTO sales.t1 (a, m) SELECT 'x' || g, 'b;c' FROM generate_series(1, 100) g;
+INSERT INTO sales.t1 (a) VALUES (NULL), (''), (E'tab\tline\nback\\slash "quoted" \u00e4\U0001F600'), ('\N');
+INSERT INTO sales.t2 (t1) SELECT id FROM sales.t1;
+INSERT INTO sales.tree SELECT g, g / 2 + 1 FROM generate_series(1, 20) g;
+INSERT INTO sales.zero SELECT FROM generate_series(1, 3);
+INSERT INTO sales."Odd ""name.with~ all" VALUES ('a', 'k=>"v, w"', '2024-03-31 01:02:03.456789+02', '1 mon -3 days 04:05:06', 1e-300,
+  '\x00ff'), (NULL, NULL, 'infinity', NULL, 'NaN', '');
+INSERT INTO sales.p SELECT g, date '2020-01-01' + g FROM generate_series(0, 700) g;
+INSERT INTO sales.fkp SELECT g, g, date '2020-01-01' + g FROM generate_series(0, 700, 7) g;
+INSERT INTO sales.parent VALUES (1);
+INSERT INTO sales.child VALUES (2, 3);
+REFRESH MATERIALIZED VIEW sales.mv;
+CREATE TRIGGER tr BEFORE INSERT ON sales.t1 FOR EACH ROW EXECUTE FUNCTION sales.f();
+ALTER TABLE sales.t2 ENABLE ROW LEVEL SECURITY;
+CREATE PUBLICATION pub FOR TABLE sales.t1;
+CREATE PUBLICATION pub_all FOR ALL TABLES;
+GRANT SELECT (id, a), INSERT ON sales.t1 TO "restore odd ""role";
+REVOKE UPDATE ON sales.t1 FROM restore_app;
+ALTER DEFAULT PRIVILEGES FOR ROLE restore_app IN SCHEMA sales GRANT SELECT ON TABLES TO "restore odd ""role";
+SELECT lo_from_bytea(4711, decode(repeat('0123456789abcdef', 1000), 'hex'));
+SELECT lo_create(4712);
+SELECT lo_create(4713);
+SELECT lo_put(4713, 100000, 'after a hole');
+GRANT SELECT ON LARGE OBJECT 4711 TO restore_app;
+ALTER LARGE OBJECT 4712 OWNER TO restore_app;
+COMMENT ON LARGE OBJECT 4713 IS 'it''s one';
+CREATE FUNCTION sales.et() RETURNS event_trigger LANGUAGE plpgsql AS $$ begin
+  raise exception 'an event trigger of the source fired while restoring'; end; $$;
+CREATE EVENT TRIGGER et ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION sales.et();
+CREATE EVENT TRIGGER et_drop ON sql_drop EXECUTE FUNCTION sales.et();
+COMMENT ON EVENT TRIGGER et IS 'etc';

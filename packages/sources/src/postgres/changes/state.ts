@@ -7,10 +7,12 @@ import { HoldfastError } from '@holdfast/core';
 export interface ChangeState {
   readonly version: 1;
   readonly slot: string;
-  /** What the server is, so that another one (or the same after a restore or promotion) is told from it. */
-  readonly system: string;
+  /** Server and database, so that another one is told from it. */
+  readonly identity: string;
+  /** A promoted or restored server has another one. */
   readonly timeline: number;
-  readonly database: number;
+  /** A server that was put back to an earlier state has a smaller one. */
+  readonly nextTransaction: string;
   /** Tables and leaf partitions. */
   readonly tables: readonly TableMark[];
   /** User-defined types in their columns: `[type, hash of what decides how its values print]`. */
@@ -21,6 +23,8 @@ export interface ChangeState {
   readonly catalog: string;
   /** Hash over large objects, empty if there are none, null if this user cannot tell. */
   readonly largeObjects: string | null;
+  /** Paths of the chunks of kind `special`: what is not planned any more has to be dropped. */
+  readonly special: readonly string[];
 }
 
 /** One table: see `fingerprint.ts` for what each part says. */

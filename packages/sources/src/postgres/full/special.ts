@@ -95,8 +95,9 @@ async function planLargeObjects(session: Session): Promise<readonly ChunkPlan[]>
 }
 
 /**
- * Ranges of oids whose borders do not move when objects come and go: multiples of one power of two, the smallest for
- * which there are enough ranges for the size and not too many. So an incremental finds the range of its predecessor.
+ * Ranges of oids, each as wide as a power of two and beginning at a multiple of it: the widest for which there are
+ * enough ranges for the size. As long as the size does not change much, an incremental plans the ranges of its
+ * predecessor; else it has to say that the old ones are void.
  */
 export function largeObjectRanges(
   buckets: readonly { readonly bucket: number; readonly count: number }[],

@@ -22,10 +22,7 @@ export function readEntries(script: string, section: 'pre-data' | 'post-data'): 
   let name = '';
   let statements: string[] = [];
   const close = (): void => {
-    if (statements.length > 0) {
-      const before = keptInStorage.has(type) ? [...settings.values()] : [];
-      entries.push({ section, type, name, text: [...before, ...statements].join('\n') });
-    }
+    if (statements.length > 0) entries.push({ section, type, name, text: statements.join('\n') });
     statements = [];
   };
   for (const piece of splitSql(script)) {
@@ -41,7 +38,10 @@ export function readEntries(script: string, section: 'pre-data' | 'post-data'): 
     }
     const setting = lasting.exec(piece.text)?.[1];
     if (setting !== undefined) settings.set(setting, piece.text);
-    else if (type !== '' || !preamble.test(piece.text)) statements.push(piece.text);
+    else if (type !== '' || !preamble.test(piece.text)) {
+      if (statements.length === 0 && keptInStorage.has(type)) statements.push(...settings.values());
+      statements.push(piece.text);
+    }
   }
   close();
   return entries;

@@ -1,5 +1,5 @@
 import { userInfo } from 'node:os';
-import { HoldfastError, redactUrl, Secret } from '@holdfast/core';
+import { HoldfastError, Secret } from '@holdfast/core';
 import { nearest } from './nearest.ts';
 
 /** Where a session goes. One target may name several servers, of which the first that fits is taken. */
@@ -59,10 +59,11 @@ const defaultPort = 5432;
  * @throws HoldfastError config_invalid, naming the part that is wrong and never the password
  */
 export function parseTarget(url: string, environment: NodeJS.ProcessEnv = process.env): Target {
-  const match = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i.exec(url);
+  const match = /^postgres(?:ql)?:\/\/(?:([^@/?#]*)@)?([^@/?#]*)(?:\/([^?#]*))?(?:\?([^#]*))?$/i.exec(url);
   if (!match) {
+    // Nothing before the last @ is shown: an @ in a password that was not encoded is what is wrong most often.
     throw invalid(
-      `${redactUrl(url)} is not a PostgreSQL URL`,
+      `${url.replace(/\/\/.*@/s, '//[secret]@')} is not a PostgreSQL URL`,
       'write postgres://user@host:5432/database; reserved characters in a name or password are per cent encoded (@ is %40, / is %2F, # is %23, ? is %3F)',
     );
   }

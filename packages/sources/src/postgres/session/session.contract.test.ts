@@ -84,11 +84,13 @@ describe('a session', () => {
     await using session = await openSession(parseTarget(url, {}), { signal: control.signal });
     await using watcher = await open(url);
     const work = failure(session.query('SELECT pg_catalog.pg_sleep(60)'));
-    (await session.rows('SELECT 1').catch(() => {})) && undefined;
+    const sql = 'SELECT state FROM pg_catalog.pg_stat_activity WHERE pid = $1';
+    const state = async (): Promise<string | undefined> =>
+      (await watcher.rows<{ state: string }>(sql, [session.processId]))[0]?.state;
+    while ((await state()) !== 'active');
     control.abort();
     expect((await work).code).toBe('cancelled');
-    const left = 'SELECT pid FROM pg_catalog.pg_stat_activity WHERE pid = $1';
-    while ((await watcher.rows(left, [session.processId])).length > 0);
+    while ((await state()) !== undefined);
   }, 20_000);
 
   it('that the server ends is an error for whoever uses it, and for nobody else', async () => {

@@ -10,15 +10,16 @@ export interface PrintErrorOptions {
 export function printError(caught: unknown, terminal: Terminal, o: PrintErrorOptions): number {
   const error = HoldfastError.from(caught);
   const { code, reason, hint } = error;
+  const stack = o.debug ? stackOf(error) : undefined;
   if (o.json) {
-    terminal.err.write(`${JSON.stringify({ error: { code, message: reason, hint } })}\n`);
-  } else {
-    const colors = colorsFor(terminal.err, terminal.env);
-    terminal.err.write(`${colors.red('holdfast:')} [${code}] ${reason}\n`);
-    const next = hint ?? (code === 'internal' ? bugHint(o.debug) : undefined);
-    if (next !== undefined) terminal.err.write(`${colors.bold('hint:')} ${next}\n`);
+    terminal.err.write(`${JSON.stringify({ error: { code, message: reason, hint, stack } })}\n`);
+    return error.exitCode;
   }
-  if (o.debug) terminal.err.write(`${stackOf(error)}\n`);
+  const colors = colorsFor(terminal.err, terminal.env);
+  terminal.err.write(`${colors.red('holdfast:')} [${code}] ${reason}\n`);
+  const next = hint ?? (code === 'internal' ? bugHint(o.debug) : undefined);
+  if (next !== undefined) terminal.err.write(`${colors.bold('hint:')} ${next}\n`);
+  if (stack !== undefined) terminal.err.write(`${stack}\n`);
   return error.exitCode;
 }
 

@@ -8,20 +8,35 @@ export async function openSource(url: string, o: Sig & { readonly clock: Clock }
   return driver.open(await interpolate(url, o), o);
 }
 
-export async function openDestination(url: string, o: Sig): Promise<Destination> {
+export interface OpenDestination extends Sig {
+  /** What the place said of itself when it was last used; see `openDestinations`. */
+  readonly expectedId?: string;
+}
+
+export async function openDestination(url: string, o: OpenDestination): Promise<Destination> {
   const driver = await findDestinationDriver(url);
   return driver.open(await interpolate(url, o), o);
 }
 
-/** Opens several, each of them another place; `stack` disposes them. */
+/** Remembers which repository each destination held, by its description. */
+export interface Memory {
+  get(description: string): Promise<string | undefined>;
+  remember(description: string, id: string): Promise<void>;
+}
+
+/** What some destinations say of themselves, so that another one in the same place is noticed (a disk not mounted). */
+interface Identified {
+  readonly repositoryId?: string | undefined;
+}
+
+/** Opens several for writing, each of them another place, and the same one as the last time; `stack` disposes them. */
 export async function openDestinations(
   urls: readonly string[],
-  stack: AsyncDisposableStack,
-  o: Sig,
+  o: Sig & { readonly stack: AsyncDisposableStack; readonly memory: Memory },
 ): Promise<readonly Destination[]> {
   const opened: Destination[] = [];
   for (const url of urls) {
-    const destination = stack.use(await openDestination(url, o));
+    const destination = o.stack.use(await openAsBefore(url, o));
     if (opened.some((other) => other.description === destination.description)) {
       throw new HoldfastError('config_invalid', `the destination ${destination.description} is named twice`, {
         hint: 'two copies in one place are one copy: name each destination once',
@@ -30,4 +45,34 @@ export async function openDestinations(
     opened.push(destination);
   }
   return opened;
+}
+
+/** What a URL is called is known only once it is open, and what it has to be must be known before. */
+async function openAsBefore(url: string, o: Sig & { readonly memory: Memory }): Promise<Destination> {
+  const destination = await openDestination(url, o);
+  const expectedId = await o.memory.get(destination.description);
+  if (expectedId === undefined) return destination;
+  await destination[Symbol.asyncDispose]();
+  return openDestination(url, { signal: o.signal, expectedId });
+}
+
+/** After a backup was stored there: resolves with notices, for a backup that exists does not fail any more. */
+export async function rememberDestinations(
+  destinations: readonly Destination[],
+  memory: Memory,
+): Promise<readonly string[]> {
+  const notices: string[] = [];
+  for (const { description, id } of destinations.map(identify)) {
+    try {
+      if (id !== undefined) await memory.remember(description, id);
+    } catch (caught) {
+      const { reason } = HoldfastError.from(caught);
+      notices.push(`which repository ${description} holds could not be remembered in staging: ${reason}`);
+    }
+  }
+  return notices;
+}
+
+function identify(destination: Destination): { description: string; id: string | undefined } {
+  return { description: destination.description, id: (destination as Identified).repositoryId };
 }

@@ -1,9 +1,8 @@
 import type { Clock, Observer, Sig } from '@holdfast/core';
 import type { BackupReport, CheckReport, RestorePlanSummary, RestoreReport, Tools } from '@holdfast/engine';
-import { openDestination, openDestinations, openSource } from './open.ts';
+import { openDestination, openDestinations, openSource, rememberDestinations } from './open.ts';
 import type { BackupRun, CheckRun, ReportOf, RestoreRun, RunReport, RunRequest } from './run-request.ts';
 import { openSpillDirectory } from './spill-directory.ts';
-import { defaultStagingDirectory } from './staging-directory.ts';
 
 export interface PerformOptions extends Sig {
   readonly observer: Observer;
@@ -28,15 +27,21 @@ function performAny(run: RunRequest, o: PerformOptions): Promise<RunReport> {
 }
 
 async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupReport> {
-  await using open = new AsyncDisposableStack();
-  const [engine, { StagingArea }] = await Promise.all([
-    import('@holdfast/engine'),
-    import('@holdfast/uploader'),
-  ]);
-  const source = open.use(await openSource(run.from, o));
-  const destinations = await openDestinations(run.to, open, o);
-  const staging = new StagingArea({ directory: run.staging ?? defaultStagingDirectory(), clock: o.clock });
-  return await engine.backup(run.request, { ...tools(run, o, engine), source, destinations, staging }, o);
+  const { clock, observer, signal } = o;
+  await using stack = new AsyncDisposableStack();
+  const [engine, uploader] = await Promise.all([import('@holdfast/engine'), import('@holdfast/uploader')]);
+  const directory = run.staging ?? uploader.defaultStagingRoot();
+  const staging = new uploader.StagingArea({ directory, clock, observer });
+  const source = stack.use(await openSource(run.from, o));
+  const memory = staging.knownDestinations;
+  const destinations = await openDestinations(run.to, { signal, stack, memory });
+  const report = await engine.backup(
+    run.request,
+    { ...tools(run, o, engine), source, destinations, staging },
+    o,
+  );
+  const notices = await rememberDestinations(destinations, memory);
+  return { ...report, notices: [...report.notices, ...notices] };
 }
 
 async function performCheck(run: CheckRun, o: PerformOptions): Promise<CheckReport> {
@@ -49,11 +54,11 @@ async function performRestore(
   run: RestoreRun,
   o: PerformOptions,
 ): Promise<RestorePlanSummary | RestoreReport> {
-  const engine = await import('@holdfast/engine');
-  await using open = new AsyncDisposableStack();
-  const destination = open.use(await openDestination(run.at, o));
-  const target = open.use(await openSource(run.to, o));
-  const spill = open.use(await openSpillDirectory(run.staging ?? defaultStagingDirectory()));
+  const [engine, uploader] = await Promise.all([import('@holdfast/engine'), import('@holdfast/uploader')]);
+  await using stack = new AsyncDisposableStack();
+  const destination = stack.use(await openDestination(run.at, o));
+  const target = stack.use(await openSource(run.to, o));
+  const spill = stack.use(await openSpillDirectory(run.staging ?? uploader.defaultStagingRoot()));
   const all = { ...tools(run, o, engine), destination, target, spillDirectory: spill.path };
   return run.planOnly
     ? await engine.planRestore(run.request, all, o)

@@ -18,7 +18,7 @@ export interface BackupRun {
   readonly kind: 'backup';
   readonly from: string;
   readonly to: readonly string[];
-  /** The local folder to build it in; undefined: `defaultStagingDirectory()`. */
+  /** The local folder to build it in; undefined: the uploader's `defaultStagingRoot()`. */
   readonly staging?: string;
   /** Undefined: the engine's `defaultWorkers()`. */
   readonly workers?: number;

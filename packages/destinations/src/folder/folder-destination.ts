@@ -164,7 +164,8 @@ export class FolderDestination implements Destination {
       await this.#assertNoLinks(folders);
     });
     const start = { folder: base, keyPrefix: folders.map((name) => `${name}/`).join(''), namePrefix: rest };
-    for await (const info of walk(start, o.signal, (path, act) => this.#telling('list', path, act))) yield info;
+    for await (const info of walk(start, o.signal, (path, act) => this.#telling('list', path, act)))
+      yield info;
   }
 
   async delete(key: string, o: Sig): Promise<void> {

@@ -1,0 +1,1 @@
+export { type RetryLimits, type RetryNotice, type RetryOptions, withRetries } from './retry.ts';

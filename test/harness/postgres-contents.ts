@@ -1,0 +1,31 @@
+import type { PostgresServer } from '@holdfast/testing';
+import pg from 'pg';
+
+/** Every row of every table of a database, as text, sorted: what two databases must agree on to be equal. */
+export type Contents = ReadonlyMap<string, readonly string[]>;
+
+export async function contentsOf(server: PostgresServer, database: string): Promise<Contents> {
+  const client = new pg.Client({ connectionString: server.url(database) });
+  await client.connect();
+  try {
+    await client.query(`SET DateStyle TO ISO; SET TimeZone TO UTC; SET extra_float_digits TO 3; SET bytea_output TO hex;
+      SET search_path TO ''; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`);
+    const tables = await client.query<{ name: string }>(`
+      SELECT format('%I.%I', n.nspname, c.relname) AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'
+      ORDER BY 1`);
+    const contents = new Map<string, string[]>();
+    for (const { name } of tables.rows) {
+      const rows = await client.query<{ row: string }>({
+        text: `SELECT t::text AS row FROM ONLY ${name} t ORDER BY t::text COLLATE "C"`,
+      });
+      contents.set(
+        name,
+        rows.rows.map(({ row }) => row),
+      );
+    }
+    return contents;
+  } finally {
+    await client.end();
+  }
+}

@@ -1,5 +1,6 @@
 import { type Clock, HoldfastError, type Mark, type OpenFull, type Sig } from '@holdfast/core';
 import { createSlot, openReplication } from '../changes/slot.ts';
+import { describeState } from '../changes/survey.ts';
 import { openSession, type Session } from '../session/session.ts';
 import type { Target } from '../session/url.ts';
 import { readFacts } from './identity.ts';
@@ -27,8 +28,8 @@ export async function openFull(target: Target, o: OpenFullView): Promise<Postgre
     const facts = await readFacts(session);
     refuseUnmet([...checkFull(session, facts), ...(o.keepChanges ? checkKeepChanges(session, facts) : [])]);
     const opened = o.keepChanges ? await joinNewSlot(session, o) : await openPlain(session);
-    const state = { timeline: facts.timeline, slot: opened.slot };
-    const { mark, notices } = opened;
+    const { mark, notices, slot } = opened;
+    const state = slot === undefined ? null : await describeState(session, { slot, facts });
     return await openView({ session, mark, source: facts.source, state, notices });
   } catch (caught) {
     await session[Symbol.asyncDispose]();

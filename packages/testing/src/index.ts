@@ -4,7 +4,18 @@ export { bodyOf, collect, gatedBody, seededBytes, sha256Of } from './contracts/d
 export { listed, listedKeys, type OpenEmpty, reopen } from './contracts/destination-handles.ts';
 export { type FailingDestination, failing, type Script, type Step, type Verb } from './fakes/failing.ts';
 export { FakeClock, type FakeClockOptions } from './fakes/fake-clock.ts';
+export {
+  bigType,
+  MemoryDatabase,
+  type MemoryRow,
+  type MemoryTransaction,
+  positionText,
+  texts,
+} from './fakes/memory-database.ts';
 export { MemoryDestination } from './fakes/memory-destination.ts';
+export { MemorySource, type MemorySourceOptions } from './fakes/memory-source.ts';
+export type { MemoryFault } from './fakes/memory-source-worker.ts';
+export { MemoryStaging, type StagingCrash } from './fakes/memory-staging.ts';
 export { SqliteDestination } from './fakes/sqlite-destination.ts';
 export { freePort } from './servers/free-port.ts';
 export { findPostgres, newestPostgres, type PostgresInstallation } from './servers/postgres-installation.ts';

@@ -1,4 +1,4 @@
 export { defaultStagingRoot } from './default-root.ts';
 export { KnownDestinations } from './known-destinations.ts';
-export { type Required, RunStage } from './run-stage.ts';
+export { type RequiredCopies, RunStage } from './run-stage.ts';
 export { StagingArea, type StagingOptions } from './staging-area.ts';

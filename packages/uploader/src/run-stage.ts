@@ -18,7 +18,7 @@ import { collectLitter } from './litter.ts';
 import { journalFile, type RunFolder, type Seal } from './run-folder.ts';
 
 /** `all`, or how many destinations must hold a backup for it to count. */
-export type Required = 'all' | number;
+export type RequiredCopies = 'all' | number;
 
 export interface StageOptions extends Sig {
   readonly root: string;
@@ -26,7 +26,7 @@ export interface StageOptions extends Sig {
   readonly destinations: readonly Destination[];
   readonly clock: Clock;
   readonly observer: Observer;
-  readonly require: Required;
+  readonly require: RequiredCopies;
   readonly pushesMax: number;
   readonly cleanupMaxMs: number;
   readonly reserve: (bytes: number, o: Sig) => Promise<void>;

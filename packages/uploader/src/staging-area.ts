@@ -19,7 +19,7 @@ import { KnownDestinations } from './known-destinations.ts';
 import { collectLitter } from './litter.ts';
 import { reserve } from './reservations.ts';
 import { journalFile, RunFolder, type RunRecord, removeRemains } from './run-folder.ts';
-import { type Required, RunStage, type StageOptions } from './run-stage.ts';
+import { type RequiredCopies, RunStage, type StageOptions } from './run-stage.ts';
 import { TaskLock } from './task-lock.ts';
 
 export interface StagingOptions {
@@ -28,7 +28,7 @@ export interface StagingOptions {
   readonly clock: Clock;
   /** Told of `segment-stored`, `manifest-stored`, `manifest-confirmed` (at the moment), and of notices. */
   readonly observer?: Observer;
-  readonly require?: Required;
+  readonly require?: RequiredCopies;
   /** Segments on their way to each destination at once. */
   readonly pushesMax?: number;
   /** What stays free on the disk for everybody else. */

@@ -77,6 +77,11 @@ class Retrying implements Destination {
     return this.#inner.description;
   }
 
+  /** Whoever remembers which repository a destination held asks through the wrapper. */
+  get repositoryId(): string | undefined {
+    return (this.#inner as { readonly repositoryId?: string | undefined }).repositoryId;
+  }
+
   get token(): DriverToken {
     const data = { inner: this.#inner.token, limits: this.#limits };
     return { module: new URL('./retry-worker.ts', import.meta.url).href, data };

@@ -10,7 +10,7 @@ export async function openSource(url: string, o: Sig & { readonly clock: Clock }
 
 export interface OpenDestination extends Sig {
   /** What the place said of itself when it was last used; see `openDestinations`. */
-  readonly expectedId?: string;
+  readonly expectedId?: string | undefined;
 }
 
 export async function openDestination(url: string, o: OpenDestination): Promise<Destination> {
@@ -22,11 +22,6 @@ export async function openDestination(url: string, o: OpenDestination): Promise<
 export interface Memory {
   get(description: string): Promise<string | undefined>;
   remember(description: string, id: string): Promise<void>;
-}
-
-/** What some destinations say of themselves, so that another one in the same place is noticed (a disk not mounted). */
-interface Identified {
-  readonly repositoryId?: string | undefined;
 }
 
 /** Opens several for writing, each of them another place, and the same one as the last time; `stack` disposes them. */
@@ -62,17 +57,13 @@ export async function rememberDestinations(
   memory: Memory,
 ): Promise<readonly string[]> {
   const notices: string[] = [];
-  for (const { description, id } of destinations.map(identify)) {
+  for (const { description, repositoryId } of destinations) {
     try {
-      if (id !== undefined) await memory.remember(description, id);
+      if (repositoryId !== undefined) await memory.remember(description, repositoryId);
     } catch (caught) {
       const { reason } = HoldfastError.from(caught);
       notices.push(`which repository ${description} holds could not be remembered in staging: ${reason}`);
     }
   }
   return notices;
-}
-
-function identify(destination: Destination): { description: string; id: string | undefined } {
-  return { description: destination.description, id: (destination as Identified).repositoryId };
 }

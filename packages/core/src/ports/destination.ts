@@ -25,6 +25,8 @@ export interface Destination extends AsyncDisposable {
   readonly description: string;
   /** From which a worker thread opens the same place. */
   readonly token: DriverToken;
+  /** Of the repository in the place, known after `prepare`: another one under the same URL is a mount that is gone. */
+  readonly repositoryId?: string | undefined;
   /**
    * Proves that the place is there and takes writes, before a run begins. Resolves with warnings in words.
    * `neverOn` are local folders with which it should not share a file system (a database's own files).
@@ -78,5 +80,5 @@ export interface DestinationDriver {
   readonly type: string;
   readonly schemes: readonly string[];
   /** @throws HoldfastError config_invalid for a URL that it cannot read, and whatever opening meets */
-  open(url: string, o: Sig): Promise<Destination>;
+  open(url: string, o: Sig & { readonly expectedId?: string | undefined }): Promise<Destination>;
 }

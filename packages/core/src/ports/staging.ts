@@ -5,6 +5,8 @@ import type { Stage } from './stage.ts';
 
 /** The local staging root: where runs are built before they are pushed, and where interrupted ones are found. */
 export interface Staging {
+  /** Proves that the folder is there and takes writes; warns where it shares a disk with one of `neverOn`. */
+  prepare(o: Sig & { readonly neverOn?: readonly string[] }): Promise<readonly string[]>;
   /**
    * One run at a time per task and set of destinations on this machine; the operating system frees it when its
    * process dies. @throws HoldfastError conflict, naming the holder

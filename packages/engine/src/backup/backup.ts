@@ -40,6 +40,7 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
     throw new HoldfastError(unmet.code ?? 'precondition_failed', unmet.message, { hint: unmet.hint });
   for (const destination of destinations)
     notices.push(...(await destination.prepare({ ...o, neverOn: info.folders })));
+  notices.push(...(await staging.prepare({ ...o, neverOn: info.folders })));
   await using _lock = await staging.lock(request.task, destinations);
   const recovered = await recoverRuns(request, tools, o);
   notices.push(...recovered.notices);

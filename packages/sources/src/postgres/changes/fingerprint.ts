@@ -12,6 +12,8 @@ export interface TableFacts {
   readonly mark: TableMark;
   /** False: no columns address a row, so that a change makes the whole table be read again. */
   readonly keyed: boolean;
+  /** The index of those columns; an index never gets others. */
+  readonly keyIndex: number;
   readonly unlogged: boolean;
   /** User-defined types of its columns. */
   readonly types: readonly number[];
@@ -31,6 +33,7 @@ interface Row {
   typeChange: number;
   owner: number;
   keyed: boolean;
+  keyIndex: number;
   unlogged: boolean;
   types: number[];
 }
@@ -80,7 +83,8 @@ SELECT c.oid::int8::float8 AS oid, c.relkind AS kind, n.nspname AS schema, c.rel
          c.relforcerowsecurity, c.relpartbound))) AS explained,
        c.relfilenode::int8::float8 AS file, coalesce(t.xmin::text::float8, 0) AS "typeChange",
        c.relowner::int8::float8 AS owner,
-       key.indexrelid IS NOT NULL AND config.condition IS NULL AS keyed, c.relpersistence = 'u' AS unlogged,
+       key.indexrelid IS NOT NULL AND config.condition IS NULL AS keyed,
+       coalesce(key.indexrelid::int8::float8, 0) AS "keyIndex", c.relpersistence = 'u' AS unlogged,
        coalesce(columns.types, '{}') AS types
 ${relations.replace(
   ' WHERE ',
@@ -113,12 +117,13 @@ function factsOf(row: Row, byOid: ReadonlyMap<number, Row>): TableFacts {
     lineage.unshift([each.schema, each.name]);
   }
   const path = relationPath(...lineage);
-  const { oid, printed, keyed, unlogged, types } = row;
+  const { oid, printed, keyed, keyIndex, unlogged, types } = row;
   return {
     oid,
     path,
     printed,
     keyed,
+    keyIndex,
     unlogged,
     types,
     mark: [path, row.shape, row.classChange, row.explained, row.file, row.typeChange, row.owner],
@@ -140,15 +145,16 @@ export function isAltered(was: TableMark, now: TableMark, truncatedBy?: number):
   return now[3] === explained && now[6] === owner;
 }
 
-interface ColumnRow {
+export interface TableColumns {
   printed: string;
+  keyIndex: number;
   columns: string[];
   generated: string[];
   key: string[];
 }
 
 const columnsQuery = `
-SELECT ${printed} AS printed,
+SELECT ${printed} AS printed, key.indexrelid::int8::float8 AS "keyIndex",
        pg_catalog.to_json(ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
          WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '' ORDER BY a.attnum)) AS columns,
        pg_catalog.to_json(ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
@@ -160,8 +166,8 @@ SELECT ${printed} AS printed,
 ${relations} AND c.relkind = 'r' AND key.indexrelid IS NOT NULL AND config.condition IS NULL`;
 
 /** Columns of every table that has a key, by printed name. Read when the first change comes, not before. */
-export async function readColumns(session: Session): Promise<ReadonlyMap<string, ColumnRow>> {
-  const rows = await session.rows<ColumnRow>(columnsQuery, undefined, 'reading the columns of the tables');
+export async function readColumns(session: Session): Promise<ReadonlyMap<string, TableColumns>> {
+  const rows = await session.rows<TableColumns>(columnsQuery, undefined, 'reading the columns of the tables');
   return new Map(rows.map((row) => [row.printed, row]));
 }
 
@@ -177,7 +183,7 @@ export function compareTables(
   now: readonly TableFacts[],
   o: {
     readonly changedTypes: ReadonlySet<number>;
-    readonly truncatedBy?: (printed: string) => number | undefined;
+    readonly truncatedBy?: (table: TableFacts) => number | undefined;
   },
 ): Difference {
   const before = new Map(state.tables.map((mark) => [mark[0], mark]));
@@ -185,7 +191,7 @@ export function compareTables(
     const was = before.get(table.path);
     before.delete(table.path);
     if (was === undefined || table.types.some((type) => o.changedTypes.has(type))) return true;
-    return isAltered(was, table.mark, o.truncatedBy?.(table.printed));
+    return isAltered(was, table.mark, o.truncatedBy?.(table));
   });
   return { replaced, dropped: [...before.keys()] };
 }

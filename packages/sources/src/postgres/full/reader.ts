@@ -26,7 +26,7 @@ export async function openReader(data: ReaderData, o: Sig): Promise<ChunkReader>
   const session = await openSession(fromTargetRecord(data.target), { signal: o.signal });
   try {
     if (data.snapshot !== undefined) await beginView(session, data.snapshot);
-    return await CopyReader.open(session);
+    return new CopyReader(session);
   } catch (caught) {
     await session[Symbol.asyncDispose]();
     throw caught;
@@ -37,19 +37,10 @@ export async function openReader(data: ReaderData, o: Sig): Promise<ChunkReader>
 export class CopyReader implements ChunkReader {
   readonly #session: Session;
   readonly #copy: CopySocket;
-  readonly #mayHoldOtherThanUtf8: boolean;
 
-  private constructor(session: Session, mayHoldOtherThanUtf8: boolean) {
+  constructor(session: Session) {
     this.#session = session;
     this.#copy = new CopySocket(session);
-    this.#mayHoldOtherThanUtf8 = mayHoldOtherThanUtf8;
-  }
-
-  static async open(session: Session): Promise<CopyReader> {
-    const [row] = await session.rows<{ encoding: string }>(
-      `SELECT pg_catalog.current_setting('server_encoding') AS encoding`,
-    );
-    return new CopyReader(session, row?.encoding === 'SQL_ASCII');
   }
 
   async *read(chunk: ChunkPlan, o: Sig): AsyncGenerator<Uint8Array, ReadResult, void> {
@@ -61,11 +52,10 @@ export class CopyReader implements ChunkReader {
     let rows = 0;
     try {
       for (const sql of how.kind === 'copy' ? [how.sql] : how.sql) {
-        const blocks = this.#copy.copyOut(sql, { signal: o.signal, what });
-        rows += (yield* this.#mayHoldOtherThanUtf8 ? onlyUtf8(blocks, how.name) : blocks).rows;
+        rows += (yield* this.#copy.copyOut(sql, { signal: o.signal, what })).rows;
       }
     } catch (caught) {
-      throw vanished(caught);
+      throw explain(caught, how.name);
     }
     return { rows };
   }
@@ -75,50 +65,23 @@ export class CopyReader implements ChunkReader {
   }
 }
 
-/** It was there when the view was planned: nothing that the operator could look for, and nothing that lasts. */
-function vanished(caught: unknown): unknown {
-  if (!(caught instanceof HoldfastError) || caught.code !== 'not_found') return caught;
-  return new HoldfastError('source_failed', `${caught.reason}: it was dropped or renamed meanwhile`, {
-    hint: 'run again',
-    cause: caught,
-  });
-}
-
-/**
- * The server of an SQL_ASCII database sends bytes as they were stored, whatever they meant. JSON is UTF-8, and so what
- * is not UTF-8 has no place in a backup; bytes changed to fit would be another database.
- */
-async function* onlyUtf8(
-  blocks: AsyncGenerator<Uint8Array, ReadResult, void>,
-  name: string,
-): AsyncGenerator<Uint8Array, ReadResult, void> {
-  const decoder = new TextDecoder('utf-8', { fatal: true });
-  const check = (block: Uint8Array | undefined): void => {
-    try {
-      // A block may end inside of a character: the decoder remembers.
-      decoder.decode(block, { stream: block !== undefined });
-    } catch (cause) {
-      throw new HoldfastError(
-        'unsupported',
-        `${name} holds text that is not UTF-8, in a database of encoding SQL_ASCII`,
-        {
-          hint: 'find out what encoding the text has, and move the data into a database of that encoding; or back it up as a snapshot (type: snapshot), which copies files',
-          cause,
-        },
-      );
-    }
-  };
-  try {
-    for (;;) {
-      const next = await blocks.next();
-      if (next.done) {
-        check(undefined);
-        return next.value;
-      }
-      check(next.value);
-      yield next.value;
-    }
-  } finally {
-    await blocks.return({ rows: 0 });
+/** What a server's error means to whoever reads a planned chunk. */
+function explain(caught: unknown, name: string): unknown {
+  if (!(caught instanceof HoldfastError)) return caught;
+  if (caught.code === 'not_found') {
+    // It was there when the view was planned: nothing to look for, and nothing that lasts.
+    return new HoldfastError('source_failed', `${caught.reason}: it was dropped or renamed meanwhile`, {
+      hint: 'run again',
+      cause: caught,
+    });
   }
+  // The server of an SQL_ASCII database keeps bytes whatever they mean, and refuses to send as UTF-8 what is none.
+  // JSON is UTF-8, and bytes changed to fit would be another database. 22P05: no such character in UTF-8.
+  if (/SQLSTATE (?:22021|22P05)\]$/.test(caught.reason)) {
+    return new HoldfastError('unsupported', `${name} holds text that is not UTF-8: ${caught.reason}`, {
+      hint: 'find out which encoding the text has, and move the data into a database of that encoding',
+      cause: caught,
+    });
+  }
+  return caught;
 }

@@ -38,7 +38,7 @@ export async function openView(parts: ViewParts): Promise<PostgresView> {
   const special = await planSpecial(session);
   await lockTables(session, tables satisfies readonly LockedTable[]);
   const snapshot = await exportSnapshot(session);
-  const reader = await CopyReader.open(session);
+  const reader = new CopyReader(session);
   return new PostgresView({ ...parts, tables, special, snapshot, reader });
 }
 

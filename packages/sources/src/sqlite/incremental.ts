@@ -1,0 +1,133 @@
+import type {
+  ChangesResult,
+  ChangeView,
+  ChunkPlan,
+  Mark,
+  SettledChanges,
+  Sig,
+  SourceIdentity,
+} from '@holdfast/core';
+import type { Table } from './catalog.ts';
+import { extendCuts, rangePath } from './chunk-ranges.ts';
+import type { Frozen } from './freeze.ts';
+import { SqliteView } from './full-view.ts';
+import { type PlannedTable, planTables } from './plan.ts';
+import { type RevisionReader, sequencesPosition } from './revision-reader.ts';
+import { schemaLines, schemaPlan } from './schema-chunk.ts';
+import { definitionOf, keepFingerprints, positionOf, type SqliteState, unchangedSince } from './state.ts';
+
+export interface IncrementalParts {
+  readonly frozen: Frozen;
+  readonly state: SqliteState;
+  readonly source: SourceIdentity;
+  readonly nowMs: number;
+  readonly notices: readonly string[];
+  /** Of a database whose revisions are kept. */
+  readonly revisions: RevisionReader | undefined;
+}
+
+/**
+ * What differs since a chain's newest backup, in one frozen transaction: revisions first, if they are kept; of all
+ * other tables the chunks, for the engine to compare.
+ */
+export class SqliteChanges implements ChangeView {
+  readonly #parts: IncrementalParts;
+  #settled = false;
+  #changes = 0;
+
+  constructor(parts: IncrementalParts) {
+    this.#parts = parts;
+  }
+
+  async *changes(o: Sig): AsyncGenerator<Uint8Array, ChangesResult, void> {
+    const { revisions } = this.#parts;
+    if (!revisions) return { rows: 0, tables: {} };
+    const result = yield* revisions.read(o);
+    this.#changes = result.rows;
+    return result;
+  }
+
+  async settle(o: Sig): Promise<SettledChanges> {
+    o.signal.throwIfAborted();
+    this.#settled = true;
+    const { frozen, state, revisions } = this.#parts;
+    const same = frozen.databases.every((one) =>
+      unchangedSince(state.fingerprints[one.name], one.fingerprint),
+    );
+    const known = Object.keys(state.fingerprints).length === frozen.databases.length;
+    if (same && known && !state.image && this.#changes === 0) {
+      // The chain's state stays the newest one: it describes this very content.
+      return { view: this.#view([], state, []), replaced: [], dropped: [], changed: false };
+    }
+    const replaced: string[] = [];
+    const tables = planTables(frozen, {
+      cuts: (path, fresh) => this.#cuts(path, fresh),
+      compare: () => true,
+    });
+    const chunks = tables.flatMap((planned) => this.#chunksOf(planned, replaced));
+    const now = new Set(tables.map((planned) => planned.table.path));
+    const dropped = Object.keys(state.tables).filter((path) => !now.has(path));
+    const lines = schemaLines(
+      frozen.db,
+      frozen.databases.map((one) => one.name),
+    );
+    const next: SqliteState = {
+      version: 1,
+      mode: state.mode,
+      ...(state.label === undefined ? {} : { label: state.label }),
+      sequences: revisions?.sequences ?? {},
+      fingerprints: keepFingerprints(frozen, this.#parts.nowMs),
+      tables: keepTables(frozen, tables),
+    };
+    const view = this.#view([schemaPlan(lines, true), ...chunks], next, lines);
+    const changed = this.#changes > 0 || replaced.length > 0 || dropped.length > 0;
+    return { view, replaced, dropped, changed };
+  }
+
+  /** The chunks to look at. Appends to `replaced` what the chain's earlier content is void for. */
+  #chunksOf(planned: PlannedTable, replaced: string[]): ChunkPlan[] {
+    const { state, frozen, revisions } = this.#parts;
+    const { table, chunks, cuts } = planned;
+    const before = state.tables[table.path];
+    if (before?.definition !== definitionOf(frozen, table) || (state.image && !this.#watched(table))) {
+      if (before !== undefined) replaced.push(table.path);
+      return chunks.map((chunk) => ({ ...chunk, compare: false }));
+    }
+    if (revisions && this.#watched(table)) return [];
+    const old = new Set(
+      Array.from({ length: before.cuts.length + 1 }, (_, i) => rangePath(table.path, before.cuts, i)),
+    );
+    const fresh = chunks.filter((chunk) => !old.has(chunk.path));
+    if (fresh.length > 0) replaced.push(rangePath(table.path, before.cuts, before.cuts.length));
+    return cuts === before.cuts
+      ? [...chunks]
+      : chunks.map((one) => (old.has(one.path) ? one : { ...one, compare: false }));
+  }
+
+  #watched(table: Table): boolean {
+    return this.#parts.revisions?.covers(table) ?? false;
+  }
+
+  #cuts(path: string, fresh: readonly string[]): readonly string[] {
+    const before = this.#parts.state.tables[path];
+    return before === undefined ? fresh : extendCuts(before.cuts, fresh);
+  }
+
+  #view(chunks: readonly ChunkPlan[], state: SqliteState, lines: readonly string[]): SqliteView {
+    const { frozen, source, nowMs, notices, revisions } = this.#parts;
+    const position = revisions ? sequencesPosition(revisions.sequences) : positionOf(frozen.databases);
+    const mark: Mark = { position, timeMs: nowMs };
+    return new SqliteView({ frozen, mark, source, chunks, state, notices, schemaLines: lines });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    // A settled view owns the frozen transaction; disposing twice does no harm.
+    if (!this.#settled) this.#parts.frozen[Symbol.dispose]();
+  }
+}
+
+export function keepTables(frozen: Frozen, tables: readonly PlannedTable[]): SqliteState['tables'] {
+  return Object.fromEntries(
+    tables.map(({ table, cuts }) => [table.path, { definition: definitionOf(frozen, table), cuts }]),
+  );
+}

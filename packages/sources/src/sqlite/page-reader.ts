@@ -1,0 +1,62 @@
+import type { ChunkPlan, ChunkReader, ReadResult, Sig } from '@holdfast/core';
+import { translate } from './errors.ts';
+import { imageOfFile } from './file-image.ts';
+import type { PageImage } from './page-file.ts';
+import { PageRows } from './page-rows.ts';
+import type { TableLayout } from './table-layout.ts';
+
+/** What a worker thread needs to read: a frozen view's images, or files that nobody else writes. */
+export interface ReaderData {
+  readonly images?: readonly PageImage[];
+  readonly files?: readonly string[];
+}
+
+/** `ChunkPlan.how` of a chunk of rows. */
+export interface RowsPlan {
+  /** Which image. */
+  readonly database: number;
+  readonly layout: TableLayout;
+  readonly low: string;
+  readonly high: string;
+}
+
+/** Reads chunks of rows from pages, in any thread of the process that froze them. */
+export class PageReader implements ChunkReader {
+  readonly #data: ReaderData;
+  readonly #rows = new Map<number, PageRows>();
+
+  constructor(data: ReaderData) {
+    this.#data = data;
+  }
+
+  async *read(chunk: ChunkPlan, o: Sig): AsyncGenerator<Uint8Array, ReadResult, void> {
+    const plan = chunk.how as RowsPlan;
+    const file = this.#data.files?.[plan.database];
+    using opened = file === undefined ? undefined : imageOfFile(file);
+    try {
+      const rows = opened === undefined ? this.#rowsOf(plan.database) : new PageRows(opened.image);
+      for (const block of rows.read(plan.layout, { low: BigInt(plan.low), high: BigInt(plan.high) })) {
+        o.signal.throwIfAborted();
+        yield block;
+      }
+      return { rows: rows.rows };
+    } catch (caught) {
+      throw translate(caught, `cannot read ${chunk.path}`);
+    }
+  }
+
+  #rowsOf(database: number): PageRows {
+    let rows = this.#rows.get(database);
+    const image = this.#data.images?.[database];
+    if (rows === undefined) {
+      if (image === undefined) throw new RangeError(`no database ${database} in this view`);
+      rows = new PageRows(image);
+      this.#rows.set(database, rows);
+    }
+    return rows;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#rows.clear();
+  }
+}

@@ -79,7 +79,7 @@ class Retrying implements Destination {
 
   /** Whoever remembers which repository a destination held asks through the wrapper. */
   get repositoryId(): string | undefined {
-    return (this.#inner as { readonly repositoryId?: string | undefined }).repositoryId;
+    return this.#inner.repositoryId;
   }
 
   get token(): DriverToken {

@@ -57,6 +57,10 @@ class Failing implements Destination {
     return this.#inner.features;
   }
 
+  get repositoryId(): string | undefined {
+    return this.#inner.repositoryId;
+  }
+
   async prepare(o: Sig & { readonly neverOn?: readonly string[] }): Promise<readonly string[]> {
     return this.#take('prepare', '', o, () => this.#inner.prepare(o));
   }

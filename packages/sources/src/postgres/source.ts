@@ -14,6 +14,8 @@ import {
   type SourceFeatures,
   type SourceInfo,
 } from '@holdfast/core';
+import { openChanges } from './changes/change-view.ts';
+import { acknowledgeChanges, forgetAll, forgetChanges } from './changes/upkeep.ts';
 import { inspect } from './full/inspect.ts';
 import { openFull } from './full/open-full.ts';
 import { openTarget } from './restore/target.ts';
@@ -41,16 +43,16 @@ export class PostgresSource implements Source {
     return openFull(this.#target, { ...o, clock: this.#clock });
   }
 
-  openIncremental(_o: Sig & OpenIncremental): Promise<ChangeView> {
-    return notYet('incrementals');
+  openIncremental(o: Sig & OpenIncremental): Promise<ChangeView> {
+    return openChanges(this.#target, { ...o, clock: this.#clock });
   }
 
-  acknowledge(_o: Sig & { readonly state: unknown; readonly mark: Mark }): Promise<void> {
-    return notYet('incrementals');
+  acknowledge(o: Sig & { readonly state: unknown; readonly mark: Mark }): Promise<void> {
+    return acknowledgeChanges(this.#target, { ...o, clock: this.#clock });
   }
 
-  forgetChanges(_o: Sig & ({ readonly label: string } | { readonly state: unknown })): Promise<void> {
-    return notYet('incrementals');
+  forgetChanges(o: Sig & ({ readonly label: string } | { readonly state: unknown })): Promise<void> {
+    return forgetChanges(this.#target, { ...o, clock: this.#clock });
   }
 
   /** Slots are made by full backups; there is nothing to make before. */
@@ -58,8 +60,8 @@ export class PostgresSource implements Source {
     return [];
   }
 
-  forget(_o: Sig): Promise<readonly string[]> {
-    return notYet('forget');
+  forget(o: Sig): Promise<readonly string[]> {
+    return forgetAll(this.#target, { ...o, clock: this.#clock });
   }
 
   diagnose(_o: Sig): Promise<readonly Finding[]> {

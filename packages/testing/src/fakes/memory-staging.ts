@@ -29,7 +29,7 @@ interface StagedState {
 
 /** Staging in a folder of a test, remembered in memory: what `recover` finds outlives the runs, not the process. */
 export class MemoryStaging implements Staging {
-  /** What goes wrong, by verb: `openRun`, `reserve`, `push`, `seal`, `commit`, `confirm`. */
+  /** What goes wrong, by verb: `prepare`, `openRun`, `reserve`, `push`, `seal`, `commit`, `confirm`. */
   readonly faults: Record<string, MemoryFault> = {};
   crashAt: StagingCrash | undefined;
   readonly #root: string;
@@ -44,6 +44,11 @@ export class MemoryStaging implements Staging {
   /** Runs that are begun and neither committed nor removed. */
   get unfinished(): readonly StagedRun[] {
     return [...this.#runs].map(({ run }) => run);
+  }
+
+  async prepare(o: Sig): Promise<readonly string[]> {
+    await misbehave(this.faults.prepare, 'preparing', o);
+    return [];
   }
 
   async lock(task: string): Promise<AsyncDisposable> {

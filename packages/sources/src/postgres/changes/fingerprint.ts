@@ -51,7 +51,7 @@ const relations = `
   LEFT JOIN (
     SELECT u.relation, nullif(u.condition, '') AS condition
       FROM pg_catalog.pg_extension e,
-           LATERAL pg_catalog.unnest(e.extconfig, e.extcondition) AS u(relation, condition)) config
+           LATERAL ROWS FROM (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) AS u(relation, condition)) config
     ON config.relation = c.oid
   LEFT JOIN pg_catalog.pg_index key
     ON key.indrelid = c.oid AND key.indisvalid AND key.indisunique AND key.indimmediate

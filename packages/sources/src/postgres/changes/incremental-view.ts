@@ -63,14 +63,14 @@ export class IncrementalView implements FrozenView {
     const { found } = o;
     if (!o.frozen) {
       // Nothing is read that a transaction could change: sequences know none.
-      const reader = await CopyReader.open(session);
+      const reader = new CopyReader(session);
       return new IncrementalView(session, o, { chunks: found.special, snapshot: undefined, reader });
     }
     const oids = [...found.replaced, ...found.unlogged].map((table) => table.oid);
     const planned = await planTables(session, { oids });
     await lockTables(session, planned);
     const snapshot = await exportSnapshot(session);
-    const reader = await CopyReader.open(session);
+    const reader = new CopyReader(session);
     const compared = new Set(found.unlogged.map((table) => table.oid));
     const rows = planned.flatMap((table) =>
       compared.has(table.oid) ? [comparedChunk(table)] : table.chunks,

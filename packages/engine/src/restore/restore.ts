@@ -12,6 +12,9 @@ import { openPlan, type Plan } from './plan.ts';
 import { restoreImage } from './restore-image.ts';
 import type { ReadBack, VerifyInit } from './verify-role.ts';
 
+/** Below this, threads cost more than they bring. */
+const inlineBytesMax = 4 * 1024 * 1024;
+
 /** What was sent to each relation. */
 type Sent = Map<string, { rows: number; digest: string }>;
 
@@ -142,9 +145,7 @@ async function loadAll(
     role: new URL('./load-role.ts', import.meta.url).href,
     init: { destination: tools.destination.token, target: target.token, overlay: file },
     workers:
-      all.length < 2 && summary.rawBytes < 4e6
-        ? 0
-        : Math.min(tools.workersMax, target.loadersMax, all.length),
+      summary.rawBytes < inlineBytesMax ? 0 : Math.min(tools.workersMax, target.loadersMax, all.length),
     progress: (bytes, rows) => {
       doneBytes += bytes;
       rowsDone += rows;
@@ -217,7 +218,7 @@ async function verify(plan: Plan, sent: Sent, tools: RestoreTools, o: Sig): Prom
     clock: tools.clock,
     role: new URL('./verify-role.ts', import.meta.url).href,
     init: { target: plan.target.token },
-    workers: totalBytes < 4e6 ? 0 : Math.min(tools.workersMax, plans.length),
+    workers: totalBytes < inlineBytesMax ? 0 : Math.min(tools.workersMax, plans.length),
     progress: (bytes) => {
       doneBytes += bytes;
       tools.observer({

@@ -194,7 +194,9 @@ function tablesOf(schema: readonly SchemaStatement[]): Map<string, MemoryTable> 
   );
 }
 
+const value = /"(?:[^"\\]|\\.)*"|\{(?:"(?:[^"\\]|\\.)*"|[^"}])*\}|[^,]+/g;
+
 /** The texts of a row's values: this fake's rows have strings, numbers, null and flat objects. */
 function splitRow(line: string): MemoryRow {
-  return [...line.slice(1, -1).matchAll(/"(?:[^"\\]|\\.)*"|\{[^}]*\}|[^,]+/g)].map(([text]) => text);
+  return [...line.slice(1, -1).matchAll(value)].map(([text]) => text);
 }

@@ -1,0 +1,112 @@
+/** What a database held after each of its changes, and the proof that restores give just that. */
+import { deepStrictEqual } from 'node:assert';
+import { backupName, type Manifest, relationOf } from '@holdfast/core';
+import { MemoryDatabase, MemorySource } from '@holdfast/testing';
+import { readManifest } from '../manifest-file.ts';
+import { openWorld, type World } from '../world.fixture.ts';
+import { type History, live, type Step } from './histories.fixture.ts';
+
+type Contents = Record<string, string[]>;
+
+/** The database after each of its changes: what restores are compared with. */
+class Model {
+  readonly #states: { readonly position: number; readonly tables: MemoryDatabase['tables'] }[] = [];
+  readonly commits: { readonly position: number; readonly timeMs: number }[] = [];
+
+  note(database: MemoryDatabase): void {
+    this.#states.push({ position: database.position, tables: new Map(database.tables) });
+    for (const { position, timeMs } of database.log)
+      if (position > (this.commits.at(-1)?.position ?? 0)) this.commits.push({ position, timeMs });
+  }
+
+  tablesAt(position: number): MemoryDatabase['tables'] {
+    return this.#states.findLast((state) => state.position <= position)?.tables ?? new Map();
+  }
+
+  contentsAt(position: number): Contents {
+    return contentsOf([...this.tablesAt(position).values()]);
+  }
+
+  /** At a moment that the chain covers. */
+  contentsOf(chain: readonly Manifest[], timeMs: number): Contents {
+    const index = chain.findIndex(({ to }) => to.timeMs >= timeMs);
+    const [base, next] = [chain[index - 1], chain[index]];
+    if (!next) throw new Error('the moment lies outside the chain');
+    if (!base || next.to.timeMs === timeMs) return this.contentsAt(Number(next.to.position));
+    return this.#contentsInside(base, next, timeMs);
+  }
+
+  /**
+   * At a moment inside an incremental: transactions count in the order of their commits, up to the first one that was
+   * committed later; what did not come as changes is as of the backup before.
+   */
+  #contentsInside(base: Manifest, next: Manifest, timeMs: number): Contents {
+    const from = Number(base.to.position);
+    const between = this.commits.filter(
+      ({ position }) => position > from && position <= Number(next.to.position),
+    );
+    const later = between.findIndex((commit) => commit.timeMs > timeMs);
+    const counting = later < 0 ? between : between.slice(0, later);
+    const there = this.tablesAt(counting.at(-1)?.position ?? from);
+    const voided = new Set([...next.replaced, ...next.dropped].map(relationOf));
+    return contentsOf(
+      [...this.tablesAt(from).values()].map((table) => {
+        const inexact = voided.has(table.path) || table.by === 'compare' || table.key.length === 0;
+        return inexact ? table : (there.get(table.path) ?? table);
+      }),
+    );
+  }
+}
+
+function contentsOf(
+  tables: readonly { path: string; rows: ReadonlyMap<string, readonly string[]> }[],
+): Contents {
+  const all = tables.map(({ path, rows }): [string, string[]] => [
+    path,
+    [...rows.values()].map((row) => `[${row.join(',')}]`).sort(),
+  ]);
+  return Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
+
+async function act(world: World, model: Model, step: Step): Promise<void> {
+  if (step.kind === 'backup') await world.backup();
+  else live(world.database, step);
+  model.note(world.database);
+}
+
+function manifests(world: World): Manifest[] {
+  return world.keys
+    .filter((key) => key.endsWith('.manifest.json'))
+    .map((key) => readManifest(world.destination.objects.get(key)?.bytes ?? Buffer.alloc(0), key));
+}
+
+/** Lives through a history and restores every backup and every moment of it; answers how many restores that were. */
+export async function proveHistory({ before, after, moments, ...options }: History): Promise<number> {
+  await using world = await openWorld(options);
+  const model = new Model();
+  model.note(world.database);
+  for (const step of before) if (step.kind !== 'backup') await act(world, model, step);
+  await world.backup();
+  for (const step of after) await act(world, model, step);
+  await world.backup();
+  const chain = manifests(world);
+  const prove = async (
+    expected: Contents,
+    point: { readonly timeMs: number } | { readonly backup: string },
+  ): Promise<void> => {
+    const target = new MemorySource(new MemoryDatabase('restored'), { blockBytes: options.blockBytes });
+    const { database } = await world.restore({ point }, { target });
+    deepStrictEqual(database.contents(), expected, `restored to ${JSON.stringify(point)}`);
+  };
+  for (const { chain: name, sequence, to } of chain) {
+    const backup = backupName(name, sequence);
+    await prove(model.contentsAt(Number(to.position)), { backup });
+  }
+  const firstMs = chain[0]?.to.timeMs ?? 0;
+  const lastMs = chain.at(-1)?.to.timeMs ?? 0;
+  for (const share of moments) {
+    const timeMs = Math.round(firstMs + share * (lastMs - firstMs));
+    await prove(model.contentsOf(chain, timeMs), { timeMs });
+  }
+  return chain.length + moments.length;
+}

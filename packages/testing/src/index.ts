@@ -17,6 +17,13 @@ export { MemorySource, type MemorySourceOptions } from './fakes/memory-source.ts
 export type { MemoryFault } from './fakes/memory-source-worker.ts';
 export { MemoryStaging, type StagingCrash } from './fakes/memory-staging.ts';
 export { SqliteDestination } from './fakes/sqlite-destination.ts';
+export {
+  type DiskWay,
+  type MountedRun,
+  remountReadOnly,
+  runMounted,
+  unmount,
+} from './faults/run-mounted.ts';
 export { freePort } from './servers/free-port.ts';
 export { findPostgres, newestPostgres, type PostgresInstallation } from './servers/postgres-installation.ts';
 export { PostgresServer, type PostgresSettings, type PostgresStopMode } from './servers/postgres-server.ts';

@@ -23,6 +23,8 @@ export class FileLock implements Disposable {
     let database: DatabaseSync | undefined;
     try {
       database = new DatabaseSync(path, { timeout: 0 });
+      // Without a journal file nothing is written, so that the lock is to be had on a full disk, too.
+      database.exec('PRAGMA journal_mode = memory');
       database.exec('BEGIN EXCLUSIVE');
       return new FileLock(database);
     } catch (error) {

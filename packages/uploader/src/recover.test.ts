@@ -78,7 +78,7 @@ async function abandoned(under: AreaUnderTest, places: readonly Destination[], s
   }
 }
 
-describe('a process killed at', () => {
+describe('a process killed at', { timeout: 60_000 }, () => {
   const points = [
     ['opened', 1, 'litter', 'nothing'],
     ['segment-stored', 1, 'litter or sealed', 'either'],

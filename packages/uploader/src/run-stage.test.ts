@@ -9,6 +9,7 @@ import {
   chain,
   fill,
   fillAndSeal,
+  fillSealAndCommit,
   fullManifest,
   manifestOf,
   openArea,
@@ -102,8 +103,7 @@ describe('a run that fails before its manifest is stored', () => {
       const places = [failing(new MemoryDestination(), script)];
       {
         await using stage = await under.area.openRun(runOf(), places, { signal });
-        await fillAndSeal(stage);
-        await expect(stage.commit({ signal })).rejects.toMatchObject({ code });
+        await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code });
       }
       expect(await readdir(under.folder.join('shop'))).toEqual([]);
       // What was stored short is not of the size that was sent: nobody can say that it is ours.
@@ -118,8 +118,7 @@ describe('a run that fails before its manifest is stored', () => {
     const bad = failing(new MemoryDestination(), { write: ['ok', 'ok', 'permission_denied'] });
     {
       await using stage = await under.area.openRun(runOf(), [good, bad], { signal });
-      await fillAndSeal(stage);
-      await expect(stage.commit({ signal })).rejects.toMatchObject({ code: 'permission_denied' });
+      await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code: 'permission_denied' });
     }
     expect(await listedKeys(good)).toEqual([]);
     expect(await listedKeys(bad)).toEqual([]);
@@ -236,8 +235,7 @@ describe('what is stored already', () => {
     await place.write(key, bodyOf(Buffer.from('of another run')), { signal });
     {
       await using stage = await under.area.openRun(runOf(), [place], { signal });
-      await fillAndSeal(stage);
-      await expect(stage.commit({ signal })).rejects.toMatchObject({ code: 'conflict' });
+      await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code: 'conflict' });
     }
     expect(await listedKeys(place)).toEqual([key]);
     expect((await collect(place.read(key, { signal }))).toString()).toBe('of another run');
@@ -249,8 +247,7 @@ describe('what is stored already', () => {
     await place.write(fullManifest, bodyOf(Buffer.from('another')), { signal });
     {
       await using stage = await under.area.openRun(runOf(), [place], { signal });
-      await fillAndSeal(stage);
-      await expect(stage.commit({ signal })).rejects.toMatchObject({ code: 'conflict' });
+      await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code: 'conflict' });
     }
     expect((await collect(place.read(fullManifest, { signal }))).toString()).toBe('another');
   });

@@ -162,7 +162,7 @@ export class StagingArea implements Staging {
   async #reserve(folder: RunFolder, bytes: number, o: Sig): Promise<void> {
     const { floorBytes } = this.#o;
     await this.#telling('reserve room in', () =>
-      this.#exclusively(o, () => reserve({ root: this.root, folder, bytes, floorBytes })),
+      this.#exclusively(o, () => reserve({ root: this.root, folder, bytes: Math.ceil(bytes), floorBytes })),
     );
   }
 

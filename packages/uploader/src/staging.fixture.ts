@@ -92,9 +92,14 @@ export async function fillAndSeal(stage: Stage, count = 3): Promise<SegmentEntry
   return segments;
 }
 
+/** A push may fail before all is written, or after: the stage says so at its next call. */
+export async function fillSealAndCommit(stage: Stage): Promise<void> {
+  await fillAndSeal(stage);
+  await stage.commit({ signal });
+}
+
 /** Makes one whole backup. */
 export async function backUp(area: StagingArea, destinations: readonly Destination[]): Promise<void> {
   await using stage = await area.openRun(runOf(), destinations, { signal });
-  await fillAndSeal(stage);
-  await stage.commit({ signal });
+  await fillSealAndCommit(stage);
 }

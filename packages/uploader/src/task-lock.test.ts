@@ -5,7 +5,7 @@ import { startLockChild } from './crash.fixture.ts';
 import { openArea } from './staging.fixture.ts';
 import { StagingArea } from './staging-area.ts';
 
-describe('the lock of a task', () => {
+describe('the lock of a task', { timeout: 60_000 }, () => {
   test('a second run is told of the process that has it, and since when', async () => {
     await using under = await openArea({ clock: new FakeClock({ startMs: Date.UTC(2026, 10, 20, 14) }) });
     const place = new MemoryDestination();

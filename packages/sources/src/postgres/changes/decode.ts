@@ -33,6 +33,8 @@ const space = 0x20;
 /** `T` of `TRUNCATE:` */
 const truncate = 0x54;
 const begin = Buffer.from('["begin"]\n');
+/** A `begin` or a `commit` line beside the line that brings it. */
+const lineSlack = 256;
 
 /**
  * From lines `["0/16B3748","table public.t: INSERT: id[integer]:1 …"]` (what test_decoding prints, as the COPY
@@ -130,6 +132,9 @@ export class ChangeDecoder {
     let positionEnd = start + 2;
     while (line[positionEnd] !== quote && line[positionEnd] !== newline) positionEnd++;
     const from = positionEnd + 3;
+    const end = line.indexOf(newline, from) + 1;
+    // What a line becomes is shorter than it, but for a TRUNCATE of many relations with short names.
+    this.#out.reserve(4 * (end - start) + lineSlack);
     switch (line[from]) {
       case 0x74: {
         // table …
@@ -149,7 +154,7 @@ export class ChangeDecoder {
       default:
         throw unexpected(line, from);
     }
-    return line.indexOf(newline, from) + 1;
+    return end;
   }
 
   #commit(line: Buffer, start: number, from: number): void {
@@ -163,7 +168,6 @@ export class ChangeDecoder {
     this.#transactions++;
     this.#lines++;
     const out = this.#out;
-    out.reserve(128);
     out.ascii('["commit",');
     // The position with its quotes, and the comma behind it.
     out.slice(line, start + 1, from - 1);
@@ -217,7 +221,6 @@ export class ChangeDecoder {
     if (!this.#begun) {
       this.#begun = true;
       this.#lines++;
-      this.#out.reserve(begin.length);
       this.#out.bytes(begin);
     }
     if (!relation.declared) {

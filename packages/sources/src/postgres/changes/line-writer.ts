@@ -1,3 +1,4 @@
+import { HoldfastError } from '@holdfast/core';
 import { type Spans, valueKind } from './tuple.ts';
 
 const quote = 0x27;
@@ -9,6 +10,7 @@ const copyBytesMin = 200;
 export class LineWriter {
   #bytes = Buffer.allocUnsafe(2 * 1024 * 1024);
   #at = 0;
+  #reserved = 0;
 
   get length(): number {
     return this.#at;
@@ -16,6 +18,8 @@ export class LineWriter {
 
   /** What is written: a view, valid until `clear`. */
   written(): Uint8Array {
+    if (this.#at > this.#bytes.length)
+      throw new HoldfastError('internal', 'more was written than there was room for');
     return this.#bytes.subarray(0, this.#at);
   }
 
@@ -28,9 +32,17 @@ export class LineWriter {
     this.#at = length;
   }
 
-  /** Must cover all that is written until the next call. */
+  /** Writes these, whatever room is left, and leaves as much room as there was. */
+  insert(source: Uint8Array): void {
+    const room = this.#reserved - this.#at;
+    this.reserve(source.length + room);
+    this.bytes(source);
+  }
+
+  /** Must cover all that is written until the next call: what goes beyond the buffer would vanish without an error. */
   reserve(bytes: number): void {
-    if (this.#at + bytes <= this.#bytes.length) return;
+    this.#reserved = this.#at + bytes;
+    if (this.#reserved <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafe(Math.max(2 * this.#bytes.length, this.#at + bytes));
     this.#bytes.copy(larger, 0, 0, this.#at);
     this.#bytes = larger;

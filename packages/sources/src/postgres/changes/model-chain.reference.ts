@@ -114,26 +114,31 @@ export class ModelChain {
     const lines = text.map((line) => JSON.parse(line) as ChangeLine);
     fold(this.tables, lines, [...settled.replaced, ...settled.dropped]);
     remove(this.tables, [...settled.replaced, ...settled.dropped]);
+    let written = settled.changed;
     for (const chunk of settled.view.chunks) {
+      // A schema is only planned when it may differ: here it always does.
+      if (chunk.kind === 'schema') written = true;
       if (chunk.kind === 'schema') continue;
-      const rows = await linesOf(settled.view, chunk);
+      const rows = (await linesOf(settled.view, chunk)).sort();
       const path = chunk.kind === 'rows' ? relationOf(chunk.path) : chunk.path;
-      const known = chunk.compare ? [] : (this.tables.get(path) ?? []);
-      this.tables.set(path, [...known, ...rows].sort());
+      const known = this.tables.get(path);
+      if (chunk.compare && JSON.stringify(known) === JSON.stringify(rows)) continue;
+      written = true;
+      this.tables.set(path, chunk.compare ? rows : [...(known ?? []), ...rows].sort());
     }
     const { mark, notices } = settled.view;
     // What is not written does not move the chain: the next one begins where this one did.
-    if (settled.changed) {
+    if (written) {
       this.mark = mark;
       this.state = JSON.parse(JSON.stringify(settled.view.state));
       if (o.acknowledge !== false) await this.acknowledge();
     }
-    const { replaced, dropped, changed } = settled;
+    const { replaced, dropped } = settled;
     return {
       lines,
       replaced,
       dropped,
-      changed,
+      changed: written,
       counts,
       mark,
       notices,

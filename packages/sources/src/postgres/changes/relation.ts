@@ -72,8 +72,7 @@ export class Relation {
       truncate: ascii(`["truncate",${number}]\n`),
     };
     const line = ascii(`${JSON.stringify(['relation', number, shape.path, shape.columns, shape.key])}\n`);
-    out.reserve(line.length);
-    out.bytes(line);
+    out.insert(line);
   }
 
   /** One operation, `INSERT: …`, at `at` in its line, as a line. False, and nothing written: it cannot be. */

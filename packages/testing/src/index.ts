@@ -32,3 +32,4 @@ export { type PostgresOptions, startPostgres, testSettings } from './servers/sta
 export { type StandbyOptions, startStandby } from './servers/start-standby.ts';
 export { type TemporaryDatabase, temporaryDatabase } from './servers/temporary-database.ts';
 export { type TemporaryFolder, temporaryFolder } from './servers/temporary-folder.ts';
+export { type CompareOptions, compareDatabases } from './sqlite-compare.ts';

@@ -25,29 +25,41 @@ export class ImageBuild {
   ): Promise<ImageBuild> {
     const build = new ImageBuild();
     let fd: number | undefined;
+    const header = Buffer.alloc(20);
+    let headerFilled = 0;
+    let database: ImageDatabase | undefined;
     try {
       await readTar(
         blocks,
         {
           open: (name) => {
-            const database = name.replace(/\.db$/, '');
-            const place = places.get(database);
+            const memberOf = name.replace(/\.db$/, '');
+            const place = places.get(memberOf);
             if (place === undefined) {
               throw new HoldfastError(
                 'config_invalid',
-                `the image holds the attached database \`${database}\``,
+                `the image holds the attached database \`${memberOf}\``,
                 {
-                  hint: `add \`attach=${database}:path\` to the target's URL`,
+                  hint: `add \`attach=${memberOf}:path\` to the target's URL`,
                 },
               );
             }
-            build.#databases.set(database, new ImageDatabase(place));
+            database = new ImageDatabase(place);
+            build.#databases.set(memberOf, database);
+            headerFilled = 0;
             fd = openSync(place, 'w', 0o600);
           },
           write: (bytes) => {
+            if (headerFilled < header.length) {
+              const part = bytes.subarray(0, header.length - headerFilled);
+              header.set(part, headerFilled);
+              headerFilled += part.length;
+            }
             for (let at = 0; at < bytes.length; ) at += writeSync(fd as number, bytes, at);
           },
           close: () => {
+            // The write version of the file format is 2 in WAL mode.
+            if (database) database.wal = headerFilled === header.length && header[18] === 2;
             closeSync(fd as number);
             fd = undefined;
           },
@@ -109,6 +121,7 @@ export class ImageBuild {
 const sequenceCopy = 'temp.holdfast_sequence';
 
 class ImageDatabase {
+  /** Whether the image says that it is in WAL mode; while it is built it is not. */
   wal = false;
   readonly #path: string;
   #db: DatabaseSync | undefined;
@@ -223,8 +236,6 @@ class ImageDatabase {
   finish(): void {
     const db = this.#db ?? openBuild(this.#path);
     this.#db = db;
-    const header = db.prepare('PRAGMA journal_mode').get() as { journal_mode: string };
-    this.wal = header.journal_mode === 'wal';
     if (!this.#goal) {
       this.#dropOwn(db);
       return;

@@ -12,10 +12,6 @@ export interface CatalogTable {
   readonly types: readonly string[];
   /** Columns are left out, because the server computes them. */
   readonly generated: boolean;
-  /** Of its rows, without what is kept out of line. */
-  readonly bytes: number;
-  /** With what is kept out of line (TOAST). */
-  readonly totalBytes: number;
   readonly heap: boolean;
   readonly unlogged: boolean;
   /** `WHERE …` of an extension's configuration table, or empty. */
@@ -28,12 +24,11 @@ interface TableRow {
   oid: number;
   schema: string;
   name: string;
+  holdsRows: boolean;
   ancestors: [string, string][] | null;
   columns: string[];
   types: string[];
   generated: boolean;
-  bytes: string;
-  totalBytes: string;
   heap: boolean;
   unlogged: boolean;
   condition: string | null;
@@ -55,7 +50,7 @@ WITH config AS (
     FROM pg_catalog.pg_extension e,
          LATERAL ROWS FROM (pg_catalog.unnest(e.extconfig), pg_catalog.unnest(e.extcondition)) AS u(relation, condition)
 )
-SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name,
+SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name, c.relkind = 'r' AS "holdsRows",
        CASE WHEN c.relispartition THEN (
          SELECT pg_catalog.json_agg(pg_catalog.json_build_array(an.nspname, a.relname) ORDER BY t.level DESC)
            FROM (WITH RECURSIVE up(oid, level) AS (
@@ -69,13 +64,12 @@ SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name,
            JOIN pg_catalog.pg_namespace an ON an.oid = a.relnamespace)
        END AS ancestors,
        columns.names AS columns, columns.types, columns.generated,
-       coalesce(pg_catalog.pg_relation_size(c.oid), 0) AS bytes,
-       coalesce(pg_catalog.pg_relation_size(c.oid), 0)
-         + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0) AS "totalBytes",
        coalesce(am.amname = 'heap', false) AS heap,
        c.relpersistence = 'u' AS unlogged,
        config.condition,
-       pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE') AS readable,
+       -- Null: dropped since the snapshot was taken, which locking it will say.
+       coalesce(pg_catalog.has_table_privilege(c.oid, 'SELECT') AND pg_catalog.has_schema_privilege(n.oid, 'USAGE'), true)
+         AS readable,
        c.relrowsecurity AND pg_catalog.row_security_active(c.oid) AS "rowSecurity"
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -88,7 +82,7 @@ SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name,
            coalesce(pg_catalog.bool_or(a.attgenerated <> ''), false) AS generated
       FROM pg_catalog.pg_attribute a
      WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped) columns
- WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND ${userSchemas}
+ WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND ${userSchemas}
    AND (config.oid IS NOT NULL OR NOT EXISTS (
      SELECT FROM pg_catalog.pg_depend d
       WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass AND d.objid = c.oid AND d.objsubid = 0
@@ -96,26 +90,68 @@ SELECT c.oid::int8::float8 AS oid, n.nspname AS schema, c.relname AS name,
    AND ($1::pg_catalog.oid[] IS NULL OR c.oid = ANY ($1))
  ORDER BY n.nspname, c.relname`;
 
-/** @throws HoldfastError permission_denied, naming every table that this user may not read */
+/**
+ * The tables that hold rows. Partitioned tables have none, but have to be readable too: pg_dump locks them.
+ * @throws HoldfastError permission_denied, naming every table that this user may not read
+ */
 export async function readTables(
   session: Session,
   oids?: readonly number[],
 ): Promise<readonly CatalogTable[]> {
   const rows = await session.rows<TableRow>(tablesQuery, [oids ?? null], 'listing the tables');
-  const tables = rows.map((row) => ({
-    ...row,
-    ancestors: row.ancestors ?? [],
-    bytes: Number(row.bytes),
-    totalBytes: Number(row.totalBytes),
-    condition: row.condition ?? '',
-  }));
-  refuseUnreadable(session, tables);
-  return tables;
+  refuseUnreadable(session, rows);
+  return rows
+    .filter((row) => row.holdsRows)
+    .map(({ holdsRows: _, ...row }) => ({
+      ...row,
+      ancestors: row.ancestors ?? [],
+      condition: row.condition ?? '',
+    }));
+}
+
+export interface TableSize {
+  /** Of its rows, without what is kept out of line. */
+  readonly bytes: number;
+  /** With what is kept out of line (TOAST). */
+  readonly totalBytes: number;
+}
+
+/** By oid. Only of locked tables: measuring one waits for whoever has it locked. */
+export async function measureTables(
+  session: Session,
+  tables: readonly CatalogTable[],
+): Promise<ReadonlyMap<number, TableSize>> {
+  const rows = await session.rows<{ oid: number; bytes: number; totalBytes: number }>(
+    `SELECT c.oid::int8::float8 AS oid, coalesce(pg_catalog.pg_relation_size(c.oid), 0)::float8 AS bytes,
+            (coalesce(pg_catalog.pg_relation_size(c.oid), 0)
+              + coalesce(pg_catalog.pg_relation_size(nullif(c.reltoastrelid, 0)), 0))::float8 AS "totalBytes"
+       FROM pg_catalog.pg_class c WHERE c.oid = ANY ($1)`,
+    [tables.map((each) => each.oid)],
+    'measuring the tables',
+  );
+  return new Map(rows.map((row) => [row.oid, row]));
+}
+
+/** What a full does not copy, in words for the run's log. */
+export async function readOmissions(session: Session): Promise<readonly string[]> {
+  const rows = await session.rows<{ name: string }>(
+    `SELECT n.nspname || '.' || c.relname AS name
+       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+      WHERE c.relkind = 'f' AND ${userSchemas} ORDER BY 1`,
+    undefined,
+    'listing the foreign tables',
+  );
+  if (rows.length === 0) return [];
+  const names = rows.slice(0, namedMax).map((row) => row.name);
+  const more = rows.length - names.length;
+  return [
+    `foreign tables are kept as definitions, their rows are elsewhere: ${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`,
+  ];
 }
 
 const namedMax = 20;
 
-function refuseUnreadable(session: Session, tables: readonly CatalogTable[]): void {
+function refuseUnreadable(session: Session, tables: readonly TableRow[]): void {
   const denied = tables.filter((each) => !each.readable);
   const filtered = tables.filter((each) => each.readable && each.rowSecurity);
   if (denied.length === 0 && filtered.length === 0) return;
@@ -133,7 +169,7 @@ function refuseUnreadable(session: Session, tables: readonly CatalogTable[]): vo
   });
 }
 
-function nameSome(tables: readonly CatalogTable[]): string {
+function nameSome(tables: readonly TableRow[]): string {
   const names = tables.slice(0, namedMax).map((each) => `${each.schema}.${each.name}`);
   const more = tables.length - names.length;
   return `${names.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;

@@ -3,6 +3,7 @@ import { createSlot, openReplication } from '../changes/slot.ts';
 import { describeState } from '../changes/survey.ts';
 import { openSession, type Session } from '../session/session.ts';
 import type { Target } from '../session/url.ts';
+import { readOmissions } from './catalog.ts';
 import { readFacts } from './identity.ts';
 import { checkFull, checkKeepChanges, refuseUnmet } from './prerequisites.ts';
 import { pinnedTo } from './reader.ts';
@@ -30,7 +31,14 @@ export async function openFull(target: Target, o: OpenFullView): Promise<Postgre
     const opened = o.keepChanges ? await joinNewSlot(session, o) : await openPlain(session);
     const { mark, notices, slot } = opened;
     const state = slot === undefined ? null : await describeState(session, { slot, facts });
-    return await openView({ session, mark, source: facts.source, state, notices });
+    const omissions = await readOmissions(session);
+    return await openView({
+      session,
+      mark,
+      source: facts.source,
+      state,
+      notices: [...notices, ...omissions],
+    });
   } catch (caught) {
     await session[Symbol.asyncDispose]();
     throw caught;

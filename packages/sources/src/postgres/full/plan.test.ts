@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { CatalogTable } from './catalog.ts';
+import type { CatalogTable, TableSize } from './catalog.ts';
 import { type How, planTable } from './plan.ts';
 import { largeObjectRanges } from './special.ts';
 
@@ -11,8 +11,6 @@ const table: CatalogTable = {
   columns: ['id', 'a"b'],
   types: ['integer', 'text'],
   generated: false,
-  bytes: 0,
-  totalBytes: 0,
   heap: true,
   unlogged: false,
   condition: '',
@@ -20,8 +18,8 @@ const table: CatalogTable = {
   rowSecurity: false,
 };
 const megabyte = 1024 * 1024;
-const plan = (change: Partial<CatalogTable>, version = 150_000) =>
-  planTable({ ...table, ...change }, version).chunks;
+const plan = (change: Partial<CatalogTable & TableSize>, version = 150_000) =>
+  planTable({ ...table, ...change }, { bytes: 0, totalBytes: 0, ...change }, version).chunks;
 const sqlOf = (change: Partial<CatalogTable>) =>
   (plan(change)[0] as { how: Extract<How, { kind: 'copy' }> }).how.sql;
 

@@ -1,6 +1,7 @@
 import { type ChunkPlan, relationPath } from '@holdfast/core';
 import type { Session } from '../session/session.ts';
-import { type CatalogTable, readTables } from './catalog.ts';
+import { type CatalogTable, measureTables, readTables, type TableSize } from './catalog.ts';
+import { lockTables } from './locks.ts';
 import { qualified, quoteIdentifier } from './names.ts';
 
 /** What a chunk's `how` holds. */
@@ -35,19 +36,27 @@ const pageBytes = 8192;
 /** However much of a table is kept out of line, a range has so many pages at least. */
 const rangePagesMin = 64;
 
-/**
- * The chunks of all tables, or of those with these oids, as the session's snapshot sees them.
- * @throws HoldfastError permission_denied, before anything is read
- */
-export async function planTables(
-  session: Session,
-  filter?: { readonly oids: readonly number[] },
-): Promise<readonly PlannedTable[]> {
-  const tables = await readTables(session, filter?.oids);
-  return tables.map((table) => planTable(table, session.version));
+export interface PlanTables {
+  /** Only these. */
+  readonly oids?: readonly number[];
+  /** Locks the tables before they are measured and read. The session has to be in a transaction. */
+  readonly lock?: boolean;
 }
 
-export function planTable(table: CatalogTable, serverVersion: number): PlannedTable {
+/**
+ * The chunks of all tables, as the session's snapshot sees them, or as they are now.
+ * @throws HoldfastError permission_denied, before anything is read; timeout, naming who has a table locked
+ */
+export async function planTables(session: Session, o: PlanTables = {}): Promise<readonly PlannedTable[]> {
+  const tables = await readTables(session, o.oids);
+  if (o.lock) await lockTables(session, tables);
+  const sizes = await measureTables(session, tables);
+  return tables.map((table) => planTable(table, sizes.get(table.oid) ?? noSize, session.version));
+}
+
+const noSize: TableSize = { bytes: 0, totalBytes: 0 };
+
+export function planTable(table: CatalogTable, size: TableSize, serverVersion: number): PlannedTable {
   const path = relationPath(...table.ancestors, [table.schema, table.name]);
   const columns = table.columns.map((name, i) => ({ name, type: table.types[i] ?? 'text' }));
   const name = `${table.schema}.${table.name}`;
@@ -65,15 +74,15 @@ export function planTable(table: CatalogTable, serverVersion: number): PlannedTa
       ...(table.unlogged ? { unlogged: true } : {}),
     } satisfies How,
   });
-  const ranges = splits(table, serverVersion) ? pageRanges(table) : [];
-  const pages = Math.ceil(table.bytes / pageBytes);
+  const ranges = splits(table, size, serverVersion) ? pageRanges(size) : [];
+  const pages = Math.ceil(size.bytes / pageBytes);
   const chunks =
     ranges.length === 0
-      ? [chunk('', copyOf(table, ''), table.totalBytes)]
+      ? [chunk('', copyOf(table, ''), size.totalBytes)]
       : ranges.map(([from, to]) => {
           // The last range is open: the table may have grown since it was measured.
           const until = to === undefined ? '' : ` AND ctid < '(${to},0)'`;
-          const share = (((to ?? pages) - from) / pages) * table.totalBytes;
+          const share = (((to ?? pages) - from) / pages) * size.totalBytes;
           const part = `/@${from}-${to === undefined ? '' : to - 1}`;
           return chunk(part, copyOf(table, `WHERE ctid >= '(${from},0)'${until}`), share);
         });
@@ -81,15 +90,15 @@ export function planTable(table: CatalogTable, serverVersion: number): PlannedTa
 }
 
 /** Until 13 the server reads a whole table for a range of it. Other storage than heap may not know pages. */
-function splits(table: CatalogTable, serverVersion: number): boolean {
-  const large = table.totalBytes >= 2 * rangeBytes && table.bytes >= 2 * rangePagesMin * pageBytes;
+function splits(table: CatalogTable, size: TableSize, serverVersion: number): boolean {
+  const large = size.totalBytes >= 2 * rangeBytes && size.bytes >= 2 * rangePagesMin * pageBytes;
   return large && serverVersion >= 140_000 && table.heap && table.condition === '';
 }
 
 /** The same number of pages each, of which about `rangeBytes` of rows come, out of line ones included. */
-function pageRanges(table: CatalogTable): [from: number, to: number | undefined][] {
-  const pages = Math.ceil(table.bytes / pageBytes);
-  const step = Math.max(rangePagesMin, Math.round((pages * rangeBytes) / table.totalBytes));
+function pageRanges(size: TableSize): [from: number, to: number | undefined][] {
+  const pages = Math.ceil(size.bytes / pageBytes);
+  const step = Math.max(rangePagesMin, Math.round((pages * rangeBytes) / size.totalBytes));
   const ranges: [number, number | undefined][] = [];
   for (let from = 0; from < pages; from += step) {
     ranges.push([from, from + step >= pages ? undefined : from + step]);

@@ -9,7 +9,6 @@ import type {
 } from '@holdfast/core';
 import { readSchema, schemaChunk, schemaLines } from '../schema/read-schema.ts';
 import type { Session } from '../session/session.ts';
-import { type LockedTable, lockTables } from './locks.ts';
 import { type How, type PlannedTable, planTables } from './plan.ts';
 import { CopyReader, readerData } from './reader.ts';
 import { exportSnapshot } from './snapshot.ts';
@@ -34,9 +33,8 @@ export interface ViewParts {
  */
 export async function openView(parts: ViewParts): Promise<PostgresView> {
   const { session } = parts;
-  const tables = await planTables(session, parts.oids ? { oids: parts.oids } : undefined);
+  const tables = await planTables(session, { lock: true, ...(parts.oids ? { oids: parts.oids } : {}) });
   const special = await planSpecial(session);
-  await lockTables(session, tables satisfies readonly LockedTable[]);
   const snapshot = await exportSnapshot(session);
   const reader = new CopyReader(session);
   return new PostgresView({ ...parts, tables, special, snapshot, reader });

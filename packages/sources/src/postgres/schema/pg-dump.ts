@@ -3,7 +3,7 @@ import { access, constants, readdir } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { HoldfastError } from '@holdfast/core';
-import { fromProgram } from '../session/errors.ts';
+import { fromAbort, fromProgram } from '../session/errors.ts';
 import { passwordFor } from '../session/pgpass.ts';
 import type { Session } from '../session/session.ts';
 
@@ -128,7 +128,7 @@ export async function dumpSchema(session: Session, o: DumpSchema): Promise<strin
       collect(child.stdout, outputBytesMax, stop),
       collect(child.stderr, standardErrorMax),
     ]);
-    if (o.signal.aborted) throw HoldfastError.from(o.signal.reason);
+    if (o.signal.aborted) throw fromAbort(o.signal);
     // The exit code alone decides: what is printed before a failure is a schema cut short.
     if (exit.code !== 0) throw fromProgram('pg_dump', exit, errors.text);
     // A dump that ends without its last line is one that was cut.

@@ -2,6 +2,7 @@ import { CopyToJson } from '../copy/copy-to-json.ts';
 import { JsonToCopy } from '../copy/json-to-copy.ts';
 import { CopyIn } from './copy-in.ts';
 import { CopyOut } from './copy-out.ts';
+import { fromAbort } from './errors.ts';
 import { queryMessage } from './messages.ts';
 import type { Session } from './session.ts';
 
@@ -54,7 +55,7 @@ export class CopySocket {
       codec.release();
       return { rows: incoming.rows() };
     } catch (caught) {
-      if (o.signal.aborted) throw session.explain(o.signal.reason, o.what);
+      if (o.signal.aborted) throw fromAbort(o.signal);
       throw session.explain(caught, o.what);
     } finally {
       o.signal.removeEventListener('abort', stop);
@@ -94,7 +95,7 @@ export class CopySocket {
       session.wire.tap(outgoing);
       return { rows: await outgoing.run(sql, blocks) };
     } catch (caught) {
-      if (o.signal.aborted) throw session.explain(o.signal.reason, o.what);
+      if (o.signal.aborted) throw fromAbort(o.signal);
       throw session.explain(caught, o.what);
     } finally {
       o.signal.removeEventListener('abort', stop);

@@ -94,6 +94,16 @@ export class ConnectionLost extends Error {
   override readonly name = 'ConnectionLost';
 }
 
+/** What an abort means: the reason that its maker gave, or that someone asked for it. */
+export function fromAbort(signal: AbortSignal): HoldfastError {
+  const { reason } = signal as { reason: unknown };
+  if (reason instanceof HoldfastError) return reason;
+  if (reason instanceof Error && reason.name === 'TimeoutError') {
+    return new HoldfastError('timeout', 'the time for it has passed', { cause: reason });
+  }
+  return new HoldfastError('cancelled', 'stopped on request', { cause: reason });
+}
+
 /** What the fields of a server's ErrorResponse are to us; `pg`'s DatabaseError has them too. */
 export interface ServerErrorFields {
   readonly message: string;

@@ -2,7 +2,7 @@ import type { Duplex } from 'node:stream';
 import { HoldfastError } from '@holdfast/core';
 import pg from 'pg';
 import { sendCancel } from './cancel.ts';
-import { ConnectionLost, translate } from './errors.ts';
+import { ConnectionLost, fromAbort, translate } from './errors.ts';
 import { passwordFor } from './pgpass.ts';
 import { describeHost, type Host, type Target, type TargetRole } from './url.ts';
 import { Wire } from './wire.ts';
@@ -29,7 +29,7 @@ export async function openSession(target: Target, o: OpenSession): Promise<Sessi
         return await openAt(target, host, role, o);
       } catch (caught) {
         const error = HoldfastError.from(caught);
-        if (o.signal.aborted) throw HoldfastError.from(o.signal.reason);
+        if (o.signal.aborted) throw fromAbort(o.signal);
         const tryNext = ['unavailable', 'exhausted', 'precondition_failed', 'timeout'].includes(error.code);
         if (!tryNext || target.hosts.length === 1) throw error;
         failures.push(error);
@@ -70,7 +70,7 @@ async function openAt(target: Target, host: Host, role: TargetRole, o: OpenSessi
     return session;
   } catch (caught) {
     wire?.destroy();
-    if (o.signal.aborted) throw HoldfastError.from(o.signal.reason);
+    if (o.signal.aborted) throw fromAbort(o.signal);
     const error = translate(caught, context);
     // A server that breaks off before the session stands was not reached, whatever broke.
     if (error.code !== 'source_failed') throw error;
@@ -207,7 +207,7 @@ export class Session implements AsyncDisposable {
 
   /** A caught error in this session's words; the reason of the signal when that is what ended it. */
   explain(caught: unknown, what: string): HoldfastError {
-    if (this.#signal.aborted) return HoldfastError.from(this.#signal.reason);
+    if (this.#signal.aborted) return fromAbort(this.#signal);
     return translate(caught, { what, where: this.where });
   }
 

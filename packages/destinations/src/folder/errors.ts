@@ -67,6 +67,7 @@ export async function folderError(error: unknown, context: FolderContext): Promi
       });
     case 'ELOOP':
       return symbolicLink(path, error);
+    case 'EEXIST':
     case 'ENOTDIR':
     case 'EISDIR':
     case 'ENOTEMPTY':

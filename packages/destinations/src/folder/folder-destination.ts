@@ -206,8 +206,8 @@ export class FolderDestination implements Destination {
     const folder = dirname(path);
     const temporary = join(folder, temporaryName());
     for (let attempt = 1; ; attempt += 1) {
-      if (folder !== this.#root.path) await makeFolder(folder);
       try {
+        if (folder !== this.#root.path) await makeFolder(folder);
         const handle = await open(temporary, 'wx', fileMode);
         try {
           // If the mount went away since it was looked at, this file is on the disk below it.

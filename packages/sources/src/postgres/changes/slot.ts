@@ -182,12 +182,18 @@ async function whenFree<T>(
   }
 }
 
-function explainSlotError(caught: unknown, session: Session): HoldfastError {
+export function explainSlotError(caught: unknown, session: Session): HoldfastError {
   const error = HoldfastError.from(caught);
   if (error.code === 'permission_denied') return mayNotReplicate(session.target.user, error);
   if (error.reason.includes('SQLSTATE 53400')) {
     return new HoldfastError('exhausted', `no replication slot is free: ${error.reason}`, {
       hint: 'raise max_replication_slots (needs a restart), or drop slots that nobody uses: SELECT slot_name, active FROM pg_replication_slots; holdfast needs one per task, and two more while an incremental runs',
+      cause: error,
+    });
+  }
+  if (error.reason.includes('test_decoding') && error.reason.includes('SQLSTATE 58P01')) {
+    return new HoldfastError('precondition_failed', `the server has no test_decoding: ${error.reason}`, {
+      hint: 'it is part of PostgreSQL, and in some distributions of the package postgresql-contrib: install that on the server',
       cause: error,
     });
   }

@@ -44,7 +44,8 @@ export class PostgresSource implements Source {
   }
 
   openIncremental(o: Sig & OpenIncremental): Promise<ChangeView> {
-    return openChanges(this.#target, { ...o, clock: this.#clock });
+    const { keepChangesMaxBytes } = this.#target;
+    return openChanges(this.#target, { ...o, clock: this.#clock, keepChangesMaxBytes });
   }
 
   acknowledge(o: Sig & { readonly state: unknown; readonly mark: Mark }): Promise<void> {

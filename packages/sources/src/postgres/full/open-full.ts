@@ -1,4 +1,5 @@
 import { type Clock, HoldfastError, type Mark, type OpenFull, type Sig } from '@holdfast/core';
+import { formatBytes, keepChangesLimit } from '../changes/keep-limit.ts';
 import { createSlot, openReplication } from '../changes/slot.ts';
 import { describeState } from '../changes/survey.ts';
 import { openSession, type Session } from '../session/session.ts';
@@ -65,6 +66,10 @@ async function joinNewSlot(session: Session, o: OpenFullView): Promise<Opened> {
     signal: o.signal,
     wait,
   });
+  const limit = formatBytes(keepChangesLimit({ asked: session.target.keepChangesMaxBytes }));
+  notices.push(
+    `the replication slot ${name} keeps changes for incrementals at the server from now on, at most ${limit} of log (keep_changes_max in the URL); holdfast source forget ends that`,
+  );
   // The snapshot that the slot exported ends with its connection; whoever has joined before then keeps it.
   await beginView(session, snapshot);
   // The clock is asked after the view has begun: a restore to this moment then applies what was committed between.

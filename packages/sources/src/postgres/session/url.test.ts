@@ -69,6 +69,11 @@ describe('a PostgreSQL URL', () => {
     });
   });
 
+  it('takes the limit of what the server keeps for incrementals', () => {
+    expect(parseTarget('postgres://a@h/db?keep_changes_max=5GB', {}).keepChangesMaxBytes).toBe(5 * 1024 ** 3);
+    expect(failure('postgres://a@h/db?keep_changes_max=lots').reason).toContain('keep_changes_max');
+  });
+
   it.each([
     ['postgres://a@h/db?ssl_mode=require', 'unknown parameter "ssl_mode"', 'did you mean sslmode?'],
     ['postgres://a@h/db?sslmode=verify', 'expected one of disable, prefer', undefined],

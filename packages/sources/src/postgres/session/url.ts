@@ -1,5 +1,6 @@
 import { userInfo } from 'node:os';
 import { HoldfastError, Secret } from '@holdfast/core';
+import { parseBytes } from '../changes/keep-limit.ts';
 import { nearest } from './nearest.ts';
 
 /** Where a session goes. One target may name several servers, of which the first that fits is taken. */
@@ -12,6 +13,8 @@ export interface Target {
   readonly tls: TlsSettings;
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
+  /** How much log a replication slot of ours may hold back; undefined: the default of `keepChangesLimit`. */
+  readonly keepChangesMaxBytes?: number;
 }
 
 export interface Host {
@@ -33,7 +36,7 @@ export type TargetRole = (typeof roles)[number];
 const tlsModes = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full'] as const;
 export type TlsMode = (typeof tlsModes)[number];
 
-/** Every parameter that a PostgreSQL URL may carry after its `?`. They mean what they mean to libpq. */
+/** Every parameter that a PostgreSQL URL may carry after its `?`. All but the last mean what they mean to libpq. */
 export const urlParameters = {
   host: 'server name, address, or folder of the Unix socket; several with commas',
   port: 'port, one for all hosts or one each, default 5432',
@@ -47,6 +50,8 @@ export const urlParameters = {
   sslkey: 'file with the key of the client certificate',
   application_name: 'how the connection is called in pg_stat_activity, default holdfast',
   connect_timeout: 'seconds to wait for a server, 1 to 3600, default 15',
+  keep_changes_max:
+    'how much log the server may keep for incrementals, such as 5GB, before they are given up',
 } as const;
 
 type ParameterName = keyof typeof urlParameters;
@@ -88,6 +93,14 @@ export function parseTarget(url: string, environment: NodeJS.ProcessEnv = proces
     },
     applicationName: parameters.application_name || 'holdfast',
     connectTimeoutMs: wholeNumber(parameters.connect_timeout ?? '15', 'connect_timeout', [1, 3600]) * 1000,
+    ...(parameters.keep_changes_max
+      ? {
+          keepChangesMaxBytes: parseBytes(
+            parameters.keep_changes_max,
+            'keep_changes_max of the PostgreSQL URL',
+          ),
+        }
+      : {}),
   };
 }
 

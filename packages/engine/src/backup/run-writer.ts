@@ -157,10 +157,9 @@ export class RunWriter implements AsyncDisposable {
         if (cut > 0 && this.#filler.segment().bytes >= segmentBytesTarget) {
           writer.append(block.subarray(0, cut));
           end();
-          if (cut < block.length) {
-            begin();
-            writer.append(block.subarray(cut));
-          }
+          // At once, even if nothing follows: the last part is the one that says which tables changed.
+          begin();
+          writer.append(block.subarray(cut));
         } else writer.append(block);
       }
     } finally {
@@ -171,7 +170,10 @@ export class RunWriter implements AsyncDisposable {
   /** Closes what is open; then all chunks and segments of the run are known. */
   finish(): { readonly segments: SegmentEntry[]; readonly chunks: ChunkEntry[] } {
     this.#take(undefined, this.#filler.close());
-    const segments = [...this.#segments].sort((a, b) => (a.name < b.name ? -1 : 1));
+    // In the order of their numbers, also beyond 999, where names get longer.
+    const segments = [...this.#segments].sort(
+      (a, b) => a.name.length - b.name.length || (a.name < b.name ? -1 : 1),
+    );
     const index = new Map(segments.map((segment, at) => [segment.name, at]));
     const chunks = this.#chunks
       .map(({ segment, entry }): ChunkEntry => ({ ...entry, segment: index.get(segment) ?? -1 }))

@@ -50,11 +50,10 @@ export function contentAt(point: Point): Content {
     const { manifest } = found;
     const inside = point.insideMs !== undefined && index === point.backups.length - 1;
     const voided = [...manifest.replaced, ...manifest.dropped];
-    const parts = manifest.chunks
-      .filter(({ kind }) => kind === 'changes')
-      .map((entry) => reference(found, entry));
-    if (parts.length > 0) changes.push({ parts, void: [], untilMs: inside ? point.insideMs : undefined });
-    for (const earlier of inside ? changes.slice(-1) : changes) earlier.void.push(...voided);
+    const parts = changeParts(found);
+    const own: ChangesRef = { parts, void: [], untilMs: inside ? point.insideMs : undefined };
+    if (parts.length > 0) changes.push(own);
+    for (const earlier of inside ? [own] : changes) earlier.void.push(...voided);
     for (const [path, count] of changesOf(manifest)) {
       if (!voided.some((gone) => isUnder(path, gone))) changed.set(path, (changed.get(path) ?? 0) + count);
     }
@@ -116,6 +115,15 @@ function removeUnder(paths: Map<string, unknown>, voided: readonly string[]): vo
   for (const path of paths.keys()) {
     if (voided.some((gone) => isUnder(path, gone))) paths.delete(path);
   }
+}
+
+/** A backup's chunks of changes in the order in which they were written: `/changes/@2` before `/changes/@10`. */
+export function changeParts(found: FoundBackup): StoredChunkRef[] {
+  const numberOf = ({ entry }: StoredChunkRef): number =>
+    Number(entry.path.slice(entry.path.indexOf('@') + 1));
+  return referencesOf(found)
+    .filter(({ entry }) => entry.kind === 'changes')
+    .sort((a, b) => numberOf(a) - numberOf(b));
 }
 
 /** All chunks of one backup. */

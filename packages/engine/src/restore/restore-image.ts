@@ -3,7 +3,7 @@ import type { RestoreTools } from '../api.ts';
 import type { FoundBackup } from '../catalog/chain.ts';
 import { readSchema } from '../catalog/show.ts';
 import { openChunk } from '../read/open-chunk.ts';
-import { referencesOf, type StoredChunkRef } from './content.ts';
+import { changeParts, referencesOf, type StoredChunkRef } from './content.ts';
 import { countingLines } from './fold.ts';
 import type { Plan } from './plan.ts';
 
@@ -52,7 +52,7 @@ async function applyIncremental(
   if (!target.applyOnImage)
     throw new HoldfastError('unsupported', `${target.description} cannot go on from a snapshot`);
   const references = referencesOf(backup);
-  const parts = references.filter(({ entry }) => entry.kind === 'changes');
+  const parts = changeParts(backup);
   if (parts.length > 0) {
     const lines = countingLines(tools.destination, { parts, void: [], untilMs }, o);
     await target.applyOnImage({ kind: 'changes', lines }, o);

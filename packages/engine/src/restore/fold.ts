@@ -27,11 +27,13 @@ async function linesUntil(destination: Destination, changes: ChangesRef, o: Sig)
   if (untilMs === undefined) return Number.POSITIVE_INFINITY;
   let line = 0;
   let end = 0;
+  let reached = false;
   for await (const text of changeLines(destination, changes, o)) {
+    // On to the last line: only what was read to its end is proved to be what was stored.
     line++;
-    if (!text.startsWith('["commit"')) continue;
-    if (Number(splitArray(text).elements[2]) > untilMs) return end;
-    end = line;
+    if (reached || !text.startsWith('["commit"')) continue;
+    reached = Number(splitArray(text).elements[2]) > untilMs;
+    if (!reached) end = line;
   }
   return end;
 }

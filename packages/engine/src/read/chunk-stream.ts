@@ -49,33 +49,37 @@ export class ChunkStream {
    * @throws Damage
    */
   async *blocks(): AsyncGenerator<Uint8Array, void, void> {
-    const { path, kind, frames, sha256 } = this.#entry;
+    const { path, frames, sha256 } = this.#entry;
     const hash = createHash('sha256');
-    let unreadable: HoldfastError | undefined;
+    let damage: Damage | undefined;
     for (const bytes of frames) {
       const frame = await this.#segment.take(bytes);
       hash.update(frame);
       // After the first bad frame only the hash goes on: it says whether the bytes were changed since they were stored.
-      if (unreadable) continue;
-      let block: Uint8Array;
+      if (damage) continue;
+      let rows: Uint8Array;
       try {
-        block = decompressFrame(frame);
+        rows = this.#open(frame);
       } catch (error) {
-        unreadable = HoldfastError.from(error);
+        damage =
+          error instanceof Damage
+            ? error
+            : new Damage('unreadable frame', path, HoldfastError.from(error).reason);
         continue;
       }
-      this.#rawBytes += block.length;
-      const rows = kind === 'image' ? block : this.#absorb(block);
       if (rows.length > 0) yield rows;
     }
     if (hash.digest('hex') !== sha256)
       throw new Damage('wrong checksum', path, 'its stored bytes were changed');
-    if (unreadable) throw new Damage('unreadable frame', path, unreadable.reason);
+    if (damage) throw damage;
     this.#assertContent();
   }
 
-  #absorb(block: Uint8Array): Uint8Array {
-    const { path } = this.#entry;
+  #open(frame: Uint8Array): Uint8Array {
+    const { path, kind } = this.#entry;
+    const block = decompressFrame(frame);
+    this.#rawBytes += block.length;
+    if (kind === 'image') return block;
     const first = this.#rawBytes === block.length;
     if (!first) this.#rows.clear();
     if (this.#rows.append(block) < block.length)

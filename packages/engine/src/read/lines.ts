@@ -4,6 +4,7 @@ const decoder = new TextDecoder();
 export async function* linesOf(blocks: AsyncIterable<Uint8Array>): AsyncGenerator<string, void, void> {
   let rest: Uint8Array[] = [];
   for await (const block of blocks) {
+    if (block.length === 0) continue;
     const end = block.lastIndexOf(10);
     if (end < 0) {
       // Kept beyond the block's life, so it needs a place of its own.

@@ -24,7 +24,7 @@ export async function openChunk(
     const first = await blocks.next();
     return {
       header: stream.header,
-      blocks: resume(first, blocks),
+      blocks: resume(first, blocks, object),
       [Symbol.asyncDispose]: () => segment[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -36,10 +36,15 @@ export async function openChunk(
 async function* resume(
   first: IteratorResult<Uint8Array, void>,
   rest: AsyncGenerator<Uint8Array, void, void>,
+  object: string,
 ): AsyncGenerator<Uint8Array, void, void> {
   if (first.done) return;
   yield first.value;
-  yield* rest;
+  try {
+    yield* rest;
+  } catch (error) {
+    throw translate(error, object);
+  }
 }
 
 /** An object that is gone or short is damage of the backup, whatever the destination calls it. */

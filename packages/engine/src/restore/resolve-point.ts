@@ -29,9 +29,22 @@ export function resolvePoint(chains: readonly FoundChain[], point: RestoreReques
 function newest(chains: readonly FoundChain[]): Point {
   const ends = chains.flatMap((chain) => chain.backups.map((_, index) => endOf(chain, index)));
   const latest = ends.sort((a, b) => lastMs(a) - lastMs(b)).at(-1);
-  if (latest) return latest;
+  if (latest) {
+    refuseDamaged(chains, latest);
+    return latest;
+  }
   throw new HoldfastError('not_found', 'there is no backup that restores', {
     hint: '`holdfast check` says what is wrong',
+  });
+}
+
+/** What follows the newest that restores may hold later rows: an older state is not given in its place unasked. */
+function refuseDamaged(chains: readonly FoundChain[], latest: Point): void {
+  const later = chains.filter(({ chain }) => chain >= latest.chain.chain);
+  const [problem] = later.flatMap(({ problems }) => problems);
+  if (!problem) return;
+  throw new HoldfastError('corrupt', `backup ${problem.backup} cannot be restored: ${problem.detail}`, {
+    hint: `the newest that restores is ${nameOf(latest)} (--point ${nameOf(latest)})`,
   });
 }
 

@@ -132,7 +132,7 @@ async function intactElsewhere(
     if (!same || problem || same.backups.at(-1)?.sha256 !== base.sha256)
       throw new HoldfastError(
         'precondition_failed',
-        `${destination.description} does not hold chain ${chain.chain} whole: ${problem?.detail ?? 'its newest backup is another one'}`,
+        `continuity lost: ${destination.description} does not hold chain ${chain.chain} whole: ${problem?.detail ?? 'its newest backup is another one'}`,
         { hint: 'make a full backup (--full --keep-changes), which begins a new chain at every destination' },
       );
     found.push(same);

@@ -69,6 +69,8 @@ export class ChunkWriter {
       this.append(utf8.encode(`${JSON.stringify({ rows: this.#rows.rows, digest: this.#rows.digest })}\n`));
     }
     this.#flush();
+    if (image && this.#rawBytes === 0)
+      throw new HoldfastError('source_failed', `chunk ${this.#path} is an image without a byte`);
     const { rows, digest } = image ? { rows: 0, digest: '' } : this.#rows;
     return {
       segment: this.#segment?.name ?? '',

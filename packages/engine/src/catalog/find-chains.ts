@@ -35,7 +35,9 @@ export async function findTasks(
     const [task = '', chain = '', file = '', ...deeper] = key.split('/');
     if (!namePattern.test(task)) continue;
     if (deeper.length > 0 || !isChainName(chain) || !parseBackupFile(file)) {
-      strays.set(task, [...(strays.get(task) ?? []), key]);
+      const stray = strays.get(task) ?? [];
+      stray.push(key);
+      strays.set(task, stray);
       continue;
     }
     const chains = folders.get(task) ?? new Map<string, Map<string, number>>();

@@ -118,7 +118,7 @@ function plan(
         );
       else readable.push(chunk);
     }
-    if (bytes !== undefined && bytes > segment.bytes)
+    if (inside.length > 0 && bytes !== undefined && bytes > segment.bytes)
       report('wrong size', `segment ${segment.name} has ${bytes} bytes instead of ${segment.bytes}`);
     jobs.push(...split(readable).map((chunks) => ({ key: object, backup, task, chunks })));
   }

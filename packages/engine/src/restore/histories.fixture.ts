@@ -88,7 +88,12 @@ export function live(database: MemoryDatabase, one: Exclude<Step, { kind: 'backu
   }
   if (one.kind === 'commit') {
     const timeMs = database.nowMs + 1000 + one.jitterMs;
-    database.transaction((t) => one.operations.forEach((op) => operate(t, op)), { timeMs });
+    database.transaction(
+      (t) => {
+        for (const more of one.operations) operate(t, more);
+      },
+      { timeMs },
+    );
     return;
   }
   const path = paths[one.table] ?? '';

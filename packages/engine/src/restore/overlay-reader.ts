@@ -17,10 +17,10 @@ export class OverlayReader implements Disposable {
   /** Base rows met from which a live row took values. */
   merged = 0;
 
-  constructor(file: string, token: OverlayToken) {
+  constructor(file: string, token: OverlayToken, memoryMax = keysInMemoryMax) {
     this.#database = new DatabaseSync(file, { readOnly: true });
     this.#token = token;
-    this.#lookup = token.touched <= keysInMemoryMax ? this.#inMemory() : this.#inFile();
+    this.#lookup = token.touched <= memoryMax ? this.#inMemory() : this.#inFile();
   }
 
   #inMemory(): (key: string) => string | null | undefined {

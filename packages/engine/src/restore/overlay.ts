@@ -78,6 +78,7 @@ export class OverlayRelation {
     this.#path = path;
     this.#columns = columns;
     this.#key = key;
+    this.reshape(columns, key);
     database.exec(`CREATE TABLE live${number} (key TEXT PRIMARY KEY, row TEXT NOT NULL, base TEXT) WITHOUT ROWID;
       CREATE TABLE touched${number} (key TEXT PRIMARY KEY, row TEXT) WITHOUT ROWID`);
     this.#statements = {
@@ -88,7 +89,6 @@ export class OverlayRelation {
       remove: database.prepare(`DELETE FROM live${number} WHERE key = ?`),
       touch: database.prepare(`INSERT OR IGNORE INTO touched${number} (key) VALUES (?)`),
     };
-    this.reshape(columns, key);
   }
 
   /** The same relation declared again: its changes go on under these columns. */

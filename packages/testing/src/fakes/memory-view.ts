@@ -169,7 +169,9 @@ export class MemoryChangeView implements ChangeView {
       if (isReplaced) replaced.push(table.path);
       if (isReplaced || table.by === 'compare') addRows(chunks, table, options);
     }
-    const dropped = Object.keys(before).filter((path) => !database.tables.has(path));
+    // Also what was made and dropped in between: its changes are in the log, and belong to nothing.
+    const known = new Set([...Object.keys(before), ...[...touched].map(({ path }) => path)]);
+    const dropped = [...known].filter((path) => !database.tables.has(path));
     const state = stateOf(database, o.state.label);
     const changed = this.#logged.length + replaced.length + dropped.length > 0;
     const view = new MemoryView({ mark: database.mark, source: o.source, state }, chunks, options);

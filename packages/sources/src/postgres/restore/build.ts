@@ -11,7 +11,6 @@ import {
   createTemporary,
   type DatabaseLocale,
   dropLeftover,
-  dropTemporary,
   endOrphans,
   findLeftovers,
   type Leftover,
@@ -99,15 +98,10 @@ async function begin(o: Build): Promise<JournalEntries> {
     );
   }
   await createTemporary(o.maintenance, { name, mark: o.mark, locale: o.locale, tablespace: o.tablespace });
-  try {
-    await rehearse(o);
-    await using session = await openWork(o.temporary, o);
-    await session.exec(createJournal, 'making the journal of the restore');
-    return { loads: new Map(), steps: new Map() };
-  } catch (caught) {
-    await dropTemporary(o.maintenance, name).catch(() => {});
-    throw caught;
-  }
+  await rehearse(o);
+  await using session = await openWork(o.temporary, o);
+  await session.exec(createJournal, 'making the journal of the restore');
+  return { loads: new Map(), steps: new Map() };
 }
 
 /** What the last transaction will do to the database, done and undone: better refused now than after the rows. */

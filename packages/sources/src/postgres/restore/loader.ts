@@ -35,7 +35,7 @@ class Loader implements ChunkLoader {
     try {
       // Straight into the leaf: routing each row through its partitioned table would look for it 1 row at a time.
       const sql = `COPY ${copyTarget(header)} FROM STDIN`;
-      const { rows } = await this.#copy.copyIn(sql, blocks, {
+      const { rows } = await this.#copy.copyIn(sql, untilAborted(blocks, o.signal), {
         signal: o.signal,
         what,
         columns: header.columns.length,
@@ -52,5 +52,16 @@ class Loader implements ChunkLoader {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#session[Symbol.asyncDispose]();
+  }
+}
+
+/** Blocks may come without a wait between them: then nobody but this loop could notice that it is to end. */
+async function* untilAborted(
+  blocks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array> {
+  for await (const block of blocks) {
+    signal.throwIfAborted();
+    yield block;
   }
 }

@@ -10,15 +10,16 @@ const namedMax = 5;
 const query = `
   WITH own(class, object, what) AS (
     SELECT 'pg_class'::regclass, c.oid, CASE c.relkind WHEN 'r' THEN 'table' WHEN 'p' THEN 'table' WHEN 'v' THEN 'view'
-        WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' WHEN 'S' THEN 'sequence' ELSE 'type' END
+        WHEN 'm' THEN 'materialized view' WHEN 'f' THEN 'foreign table' ELSE 'sequence' END
         || ' ' || n.nspname || '.' || c.relname
       FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S', 'c') AND n.nspname !~ '^pg_(toast|temp)'
+      WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND n.nspname !~ '^pg_(toast|temp)'
     UNION ALL SELECT 'pg_proc'::regclass, p.oid, 'function ' || n.nspname || '.' || p.proname
       FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace WHERE n.nspname !~ '^pg_temp'
     UNION ALL SELECT 'pg_type'::regclass, t.oid, 'type ' || n.nspname || '.' || t.typname
       FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace
-      WHERE t.typtype IN ('b', 'd', 'e', 'r') AND t.typcategory <> 'A' AND n.nspname !~ '^pg_(toast|temp)'
+      WHERE t.typcategory <> 'A' AND n.nspname !~ '^pg_(toast|temp)' AND (t.typtype IN ('b', 'd', 'e', 'r')
+        OR t.typtype = 'c' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c'))
     UNION ALL SELECT 'pg_operator'::regclass, oid, 'operator ' || oprname FROM pg_operator
     UNION ALL SELECT 'pg_opclass'::regclass, oid, 'operator class ' || opcname FROM pg_opclass
     UNION ALL SELECT 'pg_collation'::regclass, oid, 'collation ' || collname FROM pg_collation
@@ -40,8 +41,8 @@ const query = `
     UNION ALL SELECT 'pg_default_acl'::regclass, oid, 'default privileges' FROM pg_default_acl
   )
   SELECT what, count(*) OVER ()::int AS total FROM own
-  -- Below 16384 are the objects that initdb makes.
-  WHERE object >= 16384::oid AND NOT EXISTS (
+  -- Below 16384 are the objects that initdb makes; large objects may have any number, and it makes none.
+  WHERE (object >= 16384::oid OR class = 'pg_largeobject'::regclass) AND NOT EXISTS (
     SELECT FROM pg_depend d WHERE d.classid = own.class AND d.objid = own.object AND d.deptype IN ('e', 'i'))
   ORDER BY (what LIKE 'table %') DESC, (what LIKE 'schema %') DESC, what LIMIT ${namedMax}`;
 

@@ -44,7 +44,7 @@ export async function copyDatabase(url: string): Promise<Copy> {
     ...(await planTables(session)).flatMap((table) => table.chunks),
     ...(await planSpecial(session)),
   ];
-  await using reader = await CopyReader.open(session);
+  await using reader = new CopyReader(session);
   const chunks: CopiedChunk[] = [];
   for (const plan of plans) chunks.push(await readChunk(reader, plan));
   return { from: source, schema, chunks };

@@ -20,7 +20,8 @@ const databases = (): Promise<string> =>
 /** A line per row. In which order privileges were granted says nothing. */
 function inPlainWords(schema: readonly SchemaStatement[]): string[] {
   return schema.map(({ section, type, name, text }) => {
-    const what = type === 'ACL' && section === 'database' ? (JSON.parse(text) as string[]).sort().join() : text;
+    const what =
+      type === 'ACL' && section === 'database' ? (JSON.parse(text) as string[]).sort().join() : text;
     return [section, type, name, what].join(' | ');
   });
 }

@@ -27,7 +27,7 @@ import { type Passes, toPasses } from './statements.ts';
 import { lookAtTarget, type TargetFacts } from './target-facts.ts';
 import { describeHolder, lockTarget } from './target-lock.ts';
 import { applicationPrefix, dropTemporary } from './temporary-database.ts';
-import { cutToBytes, nameBytesMax, temporaryName } from './temporary-name.ts';
+import { cutToBytes, type Mark, nameBytesMax, temporaryName } from './temporary-name.ts';
 import { openWork, withSessions } from './work-sessions.ts';
 
 export interface OpenRestore extends OpenTarget, Sig {
@@ -107,8 +107,8 @@ class PostgresRestoreTarget implements RestoreTarget {
   readonly #parts: Parts;
   readonly #temporary: Target;
   #made: Made | undefined;
-  /** From the moment at which there may be a temporary database until there is none. */
-  #litter = false;
+  /** Of the temporary database, from the moment at which there may be one until there is none. */
+  #litter: Mark | undefined;
 
   constructor(parts: Parts) {
     const { maintenance, name, open, facts } = parts;
@@ -156,11 +156,12 @@ class PostgresRestoreTarget implements RestoreTarget {
     const passes = toPasses(schema, { noOwner });
     const wanted = wantedDatabase(properties, { noOwner, existing: facts.existing });
     o.signal.throwIfAborted();
-    this.#litter = true;
+    const mark: Mark = { role: 'building', target: name, id: open.id, recipe: recipeOf(schema, { noOwner }) };
+    this.#litter = mark;
     const entries = await build({
       maintenance,
       temporary: this.#temporary,
-      mark: { role: 'building', target: name, id: open.id, recipe: recipeOf(schema, { noOwner }) },
+      mark,
       locale: (await chooseLocale(check)) ?? properties.locale,
       tablespace: properties.tablespace,
       wanted,
@@ -205,7 +206,7 @@ class PostgresRestoreTarget implements RestoreTarget {
       wanted,
       eventTriggers: passes.eventTriggers,
       published: () => {
-        this.#litter = false;
+        this.#litter = undefined;
       },
       signal: o.signal,
     });
@@ -215,17 +216,17 @@ class PostgresRestoreTarget implements RestoreTarget {
     const { maintenance } = this.#parts;
     // Nothing is thrown from here: it would cover up why the restore ended. What cannot be dropped now carries its
     // mark, and the next restore into this target drops it.
-    if (this.#litter) await this.#drop().catch(() => {});
+    if (this.#litter) await this.#drop(this.#litter).catch(() => {});
     await maintenance[Symbol.asyncDispose]();
   }
 
-  async #drop(): Promise<void> {
+  async #drop(mark: Mark): Promise<void> {
     const { maintenance, name, open } = this.#parts;
-    if (maintenance.alive) return await dropTemporary(maintenance, this.#temporary.database);
+    if (maintenance.alive) return await dropTemporary(maintenance, this.#temporary.database, mark);
     const signal = new AbortController().signal;
     await using again = await openSession(maintenance.target, { signal });
     // The lock went with the lost session. Whoever has it now may have taken up this very database.
     const holder = await lockTarget(again, name, { signal, clock: open.clock, waitMs: 0 });
-    if (!holder) await dropTemporary(again, this.#temporary.database);
+    if (!holder) await dropTemporary(again, this.#temporary.database, mark);
   }
 }

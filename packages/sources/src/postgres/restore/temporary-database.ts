@@ -149,7 +149,15 @@ export async function dropLeftover(maintenance: Session, leftover: Leftover): Pr
   );
 }
 
-/** The database in the making, with whatever of ours is still connected to it. */
-export async function dropTemporary(maintenance: Session, name: string): Promise<void> {
+/**
+ * The database in the making, with whatever of ours is still connected to it. Whoever calls may not know how far it
+ * got with making it: so what stands under the name is asked whose it is, and kept if it is not this restore's.
+ */
+export async function dropTemporary(maintenance: Session, name: string, mark: Mark): Promise<void> {
+  const leftovers = await findLeftovers(maintenance, mark.target, name);
+  const ours = leftovers.some(
+    (each) => each.name === name && (each.mark === undefined || each.mark.id === mark.id),
+  );
+  if (!ours) return;
   await maintenance.exec(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`, `dropping ${name}`);
 }

@@ -1,5 +1,5 @@
 /** What a folder destination says when its disk is full, goes away or becomes read-only; see the faults' test. */
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoldfastError, SystemClock } from '@holdfast/core';
 import {
@@ -67,10 +67,7 @@ async function readOnly(): Promise<unknown> {
   await place.prepare({ signal });
   await put(place, 'a/before', 1000);
   if (way === 'mount') remountReadOnly(folder);
-  else {
-    chmodSync(join(path, 'a'), 0o555);
-    chmodSync(path, 0o555);
-  }
+  else becomeReadOnly();
   return {
     write: await attempt(() => put(place, 'a/after', 1000)),
     prepare: await attempt(() => place.prepare({ signal })),
@@ -78,6 +75,19 @@ async function readOnly(): Promise<unknown> {
     read: await attempt(() => collect(place.read('a/before', { signal }))),
     keys: await listedKeys(place),
   };
+}
+
+/** By permissions, which bind everybody but root. */
+function becomeReadOnly(): void {
+  const nobody = 65534;
+  if (process.getuid?.() === 0) {
+    chmodSync(folder, 0o755);
+    for (const name of ['.holdfast-repository', 'a/before', 'a', '.'])
+      chownSync(join(path, name), nobody, nobody);
+    process.seteuid?.(nobody);
+  }
+  chmodSync(join(path, 'a'), 0o555);
+  chmodSync(path, 0o555);
 }
 
 async function mountRequired(): Promise<unknown> {

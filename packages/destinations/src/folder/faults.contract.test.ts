@@ -148,7 +148,6 @@ describe('a disk that', () => {
     const refused = expect.stringMatching(
       /^\[(unavailable|permission_denied)\] could not .* \| (mount|let user)/,
     );
-    // Root may write where permissions alone forbid it.
     expect(await onSmallDisk('readOnly')).toEqual({
       write: refused,
       prepare: refused,

@@ -1,10 +1,11 @@
-import { link, mkdir, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { link, mkdir, readdir, readFile, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { SystemClock } from '@holdfast/core';
 import { bodyOf, collect, listedKeys, type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
 import { describe, expect, test } from 'vitest';
 import { FolderDestination, type FolderOptions } from './folder-destination.ts';
 import { folderDriver } from './index.ts';
+import { temporaryName } from './temporary.ts';
 import { parseFolderUrl } from './url.ts';
 
 const { signal } = new AbortController();
@@ -259,9 +260,18 @@ describe('prepare', () => {
         throw Object.assign(new Error('not permitted'), { code: 'EPERM' });
       },
     });
-    // Above what Linux gives out.
-    await writeFile(folder.join('.holdfast-claim-a'), '4194999');
+    // A pid above what Linux gives out.
+    await writeFile(
+      folder.join('.holdfast-claim-a'),
+      temporaryName().replace(`-${process.pid}-`, '-4194999-'),
+    );
     await put(place, 'a');
-    expect(await listedKeys(place)).toEqual(['a']);
+    // One of another machine, which may live, and one that is old.
+    await writeFile(folder.join('.holdfast-claim-b'), temporaryName().replace(/tmp-\w+-/, 'tmp-0123456789-'));
+    await expect(put(place, 'b')).rejects.toMatchObject({ code: 'conflict' });
+    const longAgo = new Date(Date.UTC(2020));
+    await utimes(folder.join('.holdfast-claim-b'), longAgo, longAgo);
+    await put(place, 'b');
+    expect(await listedKeys(place)).toEqual(['a', 'b']);
   });
 });

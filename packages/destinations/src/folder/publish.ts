@@ -1,7 +1,8 @@
-import { link, lstat, open, readFile, rename, rm } from 'node:fs/promises';
+import { link, lstat, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { systemCode } from './errors.ts';
 import { reservedPrefix } from './names.ts';
+import { dayMs, isOrphan, temporaryName } from './temporary.ts';
 
 export type Link = (existing: string, name: string) => Promise<void>;
 
@@ -47,11 +48,13 @@ export class Publisher {
 
   /**
    * A file made with `wx` beside the object says who may rename: rename alone would replace what another writer has
-   * just stored. A writer that dies here leaves its claim, which stands until its process is seen to be gone.
+   * just stored. A writer that dies here leaves its claim, which stands until its process is known to be gone, or for a
+   * day.
    */
   async #claimAndRename(temporary: string, path: string): Promise<boolean> {
     const claim = join(dirname(path), `${reservedPrefix}claim-${basename(path)}`.slice(0, 255));
-    const claimed = (await makeClaim(claim)) || ((await isStale(claim)) && (await takeOver(claim)));
+    const claimed =
+      (await makeClaim(claim)) || ((await isStale(claim, temporary)) && (await takeOver(claim)));
     if (!claimed) {
       await rm(temporary, { force: true });
       return false;
@@ -82,7 +85,7 @@ export async function exists(path: string): Promise<boolean> {
 async function makeClaim(claim: string): Promise<boolean> {
   try {
     const handle = await open(claim, 'wx');
-    await handle.writeFile(String(process.pid));
+    await handle.writeFile(temporaryName());
     await handle.close();
     return true;
   } catch (error) {
@@ -96,13 +99,12 @@ async function takeOver(claim: string): Promise<boolean> {
   return makeClaim(claim);
 }
 
-async function isStale(claim: string): Promise<boolean> {
-  const pid = Number(await readFile(claim, 'utf8').catch(() => ''));
-  if (!Number.isInteger(pid) || pid <= 0) return false;
+/** Its process is gone, or it is older by a day than what is to be published: both by the file system's clock. */
+async function isStale(claim: string, temporary: string): Promise<boolean> {
   try {
-    process.kill(pid, 0);
+    if (isOrphan(await readFile(claim, 'utf8'))) return true;
+    return (await stat(temporary)).mtimeMs - (await stat(claim)).mtimeMs > dayMs;
+  } catch {
     return false;
-  } catch (error) {
-    return systemCode(error) === 'ESRCH';
   }
 }

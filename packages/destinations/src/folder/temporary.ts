@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { throwIfAborted } from '../abort.ts';
 import { reservedPrefix } from './names.ts';
 
-const dayMs = 86_400_000;
+/** How long what nobody can tell the writer of is left alone. */
+export const dayMs = 86_400_000;
 const pattern = /^\.holdfast-tmp-([0-9a-f]{10}|any)-(\d+)-[0-9a-f]+$/;
 
 /**
@@ -33,8 +34,8 @@ function whereOf(): string {
   return where;
 }
 
-/** Whether the process that wrote a file of this name is surely gone. */
-function isOrphan(name: string): boolean {
+/** Whether the process that gave this name is surely gone. */
+export function isOrphan(name: string): boolean {
   const match = pattern.exec(name);
   if (!match || match[1] === 'any' || match[1] !== whereOf()) return false;
   try {

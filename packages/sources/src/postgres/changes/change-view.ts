@@ -99,8 +99,8 @@ export class PostgresChangeView implements ChangeView {
   }
 
   async *changes(o: Sig): AsyncGenerator<Uint8Array, ChangesResult, void> {
-    const { session, log, state, clock } = this.#parts;
-    const logEnd = await readLogEnd(session, { ...o, clock });
+    const { session, log, state } = this.#parts;
+    const logEnd = await readLogEnd(session, o);
     // After the end was taken: if nothing was altered by now, nothing was altered up to the end.
     const survey = await readSurvey(session, state);
     this.#watch(survey);

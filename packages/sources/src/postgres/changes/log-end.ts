@@ -1,4 +1,4 @@
-import type { Clock, Mark, Sig } from '@holdfast/core';
+import type { Mark, Sig } from '@holdfast/core';
 import { serverTimeMs } from '../full/open-full.ts';
 import type { Session } from '../session/session.ts';
 import { parseLsn } from './lsn.ts';
@@ -7,7 +7,6 @@ interface Row {
   flushed: string;
   inserted: string;
   timeMs: number;
-  delayMs: number;
 }
 
 const query = `
@@ -15,34 +14,29 @@ SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_repl
             ELSE pg_catalog.pg_current_wal_flush_lsn() END::text AS flushed,
        CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_replay_lsn()
             ELSE pg_catalog.pg_current_wal_insert_lsn() END::text AS inserted,
-       ${serverTimeMs} AS "timeMs",
-       (SELECT setting::float8 FROM pg_catalog.pg_settings WHERE name = 'wal_writer_delay') AS "delayMs"`;
-
-const pollMs = 10;
-/** The log writer makes an asynchronous commit durable within three of its rounds, says PostgreSQL's documentation. */
-const roundsMax = 3;
+       ${serverTimeMs} AS "timeMs"`;
 
 /**
- * Where the durable log ends, such that every commit that its client was told of before the call lies before it. With
- * `synchronous_commit = off` a client is told before the commit is durable: that takes waiting for the log writer.
- * The time is the server's, of before.
+ * An end for reading the log: the end of a record, durable, and behind every commit that its client was told of before
+ * the call. The time is the server's, of before.
+ *
+ * Where all is durable, that is where the log ends. Otherwise (`synchronous_commit = off`, or someone is writing) the
+ * durable part may end in the middle of a record, for whose rest a reader would wait until somebody commits. So we
+ * commit: an empty message in the log, which makes durable what stands before it and whose end is known exactly.
  */
-export async function readLogEnd(session: Session, o: Sig & { readonly clock: Clock }): Promise<Mark> {
-  const first = await read(session);
-  const wanted = withoutPageHeader(parseLsn(first.inserted));
-  const until = o.clock.elapsed() + roundsMax * first.delayMs + 100;
-  let now = first;
-  // What is still missing then is no commit, but the log of a transaction that goes on.
-  while (parseLsn(now.flushed) < wanted && o.clock.elapsed() < until) {
-    await o.clock.sleep(pollMs, o.signal);
-    now = await read(session);
-  }
-  return { position: now.flushed, timeMs: first.timeMs };
-}
-
-async function read(session: Session): Promise<Row> {
+export async function readLogEnd(session: Session, o: Sig): Promise<Mark> {
   const [row] = await session.rows<Row>(query, undefined, 'asking where the log ends');
-  return row as Row;
+  if (!row) throw new Error('a query without FROM has one row');
+  o.signal.throwIfAborted();
+  if (parseLsn(row.flushed) >= withoutPageHeader(parseLsn(row.inserted))) {
+    return { position: row.flushed, timeMs: row.timeMs };
+  }
+  const [message] = await session.rows<{ position: string }>(
+    `SELECT pg_catalog.pg_logical_emit_message(true, 'holdfast', '')::text AS position`,
+    undefined,
+    'making the log durable',
+  );
+  return { position: message?.position ?? row.flushed, timeMs: row.timeMs };
 }
 
 const pageBytes = 8192n;

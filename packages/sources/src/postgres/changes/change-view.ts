@@ -17,6 +17,7 @@ import type { Target } from '../session/url.ts';
 import { checkContinuity } from './continuity.ts';
 import { ChangeDecoder, type Resolved } from './decode.ts';
 import { compareTables, readColumns, type TableFacts } from './fingerprint.ts';
+import { freeBytesAtServer } from './free-space.ts';
 import { IncrementalView } from './incremental-view.ts';
 import { keepChangesLimit } from './keep-limit.ts';
 import { readLogEnd } from './log-end.ts';
@@ -45,9 +46,12 @@ export async function openChanges(target: Target, o: OpenChanges): Promise<Postg
   );
   try {
     const facts = await readFacts(session);
-    const limitBytes = keepChangesLimit({ asked: o.keepChangesMaxBytes });
+    const limitBytes = keepChangesLimit({
+      asked: o.keepChangesMaxBytes,
+      freeBytes: await freeBytesAtServer(session),
+    });
     await checkContinuity(session, { ...o, facts, state, limitBytes });
-    const log = await ChangeLog.open(reading, state.slot, slotName(o.label, 'read'));
+    const log = await ChangeLog.open(reading, { slot: state.slot, twin: slotName(o.label, 'read') });
     return new PostgresChangeView({ ...o, state, session, reading, facts, log, limitBytes });
   } catch (caught) {
     await Promise.all([session[Symbol.asyncDispose](), reading[Symbol.asyncDispose]()]);

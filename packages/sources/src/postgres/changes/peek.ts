@@ -7,7 +7,7 @@ import { formatLsn, parseLsn } from './lsn.ts';
 import { copySlot } from './slot.ts';
 
 /** How much log one call reads. What it yields, the server collects on its disk before it sends it. */
-const stepBytesMin = 128n * 1024n * 1024n;
+const stepBytesDefault = 128 * 1024 * 1024;
 
 const options = ['include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '1']
   .map(quoteLiteral)
@@ -24,19 +24,29 @@ export class ChangeLog {
   #position: bigint;
   /** From where the server has to read again to decode on: the begin of the oldest transaction that is still open. */
   #restart: bigint;
+  readonly #stepMin: bigint;
 
-  private constructor(session: Session, twin: string, at: { position: bigint; restart: bigint }) {
+  private constructor(
+    session: Session,
+    twin: string,
+    at: { position: bigint; restart: bigint; stepBytes: number },
+  ) {
     this.#session = session;
     this.#twin = twin;
     this.#copy = new CopySocket(session);
     this.#position = at.position;
     this.#restart = at.restart;
+    this.#stepMin = BigInt(at.stepBytes);
   }
 
   /** @throws HoldfastError exhausted when no slot is free for the twin */
-  static async open(session: Session, slot: string, twin: string): Promise<ChangeLog> {
-    await copySlot(session, slot, twin);
-    return new ChangeLog(session, twin, await whereIs(session, twin));
+  static async open(
+    session: Session,
+    o: { readonly slot: string; readonly twin: string; readonly stepBytes?: number },
+  ): Promise<ChangeLog> {
+    await copySlot(session, o.slot, o.twin);
+    const stepBytes = o.stepBytes ?? stepBytesDefault;
+    return new ChangeLog(session, o.twin, { ...(await whereIs(session, o.twin)), stepBytes });
   }
 
   /** Every transaction whose commit ends at or before here has been read, and no other. */
@@ -57,7 +67,7 @@ export class ChangeLog {
     while (this.#position < endLsn) {
       // With a transaction open for long, each step decodes anew from its begin: ever longer steps keep that bounded.
       const behind = this.#position - this.#restart;
-      const step = behind > stepBytesMin ? behind : stepBytesMin;
+      const step = behind > this.#stepMin ? behind : this.#stepMin;
       const upto = this.#position + step < endLsn ? this.#position + step : endLsn;
       for await (const block of this.#copy.copyOut(this.#sql(upto), { ...o, what: 'reading the changes' })) {
         let halt = decoder.decode(block);

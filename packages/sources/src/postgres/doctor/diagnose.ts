@@ -1,4 +1,5 @@
 import { type Finding, HoldfastError, type Sig } from '@holdfast/core';
+import { freeBytesAtServer } from '../changes/free-space.ts';
 import { keepChangesLimit } from '../changes/keep-limit.ts';
 import { readFacts } from '../full/identity.ts';
 import { checkFull } from '../full/prerequisites.ts';
@@ -8,12 +9,8 @@ import { checkChanges } from './check-changes.ts';
 import { checkReading } from './check-reading.ts';
 import { fine, fromError } from './findings.ts';
 
-export interface Diagnose extends Sig {
-  readonly keepChangesMaxBytes?: number | undefined;
-}
-
 /** One finding per check, good ones included. Leaves nothing behind, and fails only when it is told to stop. */
-export async function diagnose(target: Target, o: Diagnose): Promise<readonly Finding[]> {
+export async function diagnose(target: Target, o: Sig): Promise<readonly Finding[]> {
   const found = await connect(target, o);
   if (!(found instanceof Object && 'session' in found)) return [found];
   await using session = found.session;
@@ -37,11 +34,9 @@ export async function diagnose(target: Target, o: Diagnose): Promise<readonly Fi
   await part('reading', () => checkReading(session));
   await part('changes', async () => {
     const facts = await readFacts(session);
-    return checkChanges(session, {
-      ...o,
-      facts,
-      limitBytes: keepChangesLimit({ asked: o.keepChangesMaxBytes }),
-    });
+    const freeBytes = await freeBytesAtServer(session);
+    const limitBytes = keepChangesLimit({ asked: target.keepChangesMaxBytes, freeBytes });
+    return checkChanges(session, { ...o, facts, limitBytes });
   });
   return findings;
 }

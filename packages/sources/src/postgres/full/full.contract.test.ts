@@ -164,7 +164,7 @@ function movingMoney(database: TemporaryDatabase): AsyncDisposable {
   let stopped = false;
   const work = (async () => {
     while (!stopped) {
-      await database.psql(`BEGIN; UPDATE a SET v = v - 1 WHERE id % 7 = 3; UPDATE b SET v = v + 1 WHERE id % 7 = 3;
+      await database.psql(`BEGIN; UPDATE a SET v = v - 1 WHERE id <= 2000; UPDATE b SET v = v + 1 WHERE id <= 2000;
         INSERT INTO a SELECT max(id) + 1, 0 FROM a; COMMIT`);
     }
   })();

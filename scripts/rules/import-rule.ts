@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { isTest } from './finding.ts';
+import { isOutsideProduct } from './finding.ts';
 
 const below = ['core', 'engine', 'uploader', 'sources', 'destinations'];
 
@@ -44,7 +44,10 @@ export function wrongImport(path: string, specifier: string): string | undefined
   const allowed = arrows[home];
   if (allowed === undefined) return `packages/${home} is unknown: say in import-rule.ts what it may import`;
   // The core is tested with nothing but itself; all others may test with the shared fakes and contracts.
-  if (allowed.includes(target.name) || (isTest(path) && target.name === 'testing' && home !== 'core')) {
+  if (
+    allowed.includes(target.name) ||
+    (isOutsideProduct(path) && target.name === 'testing' && home !== 'core')
+  ) {
     return undefined;
   }
   const may = allowed.length === 0 ? 'no other package' : `only ${allowed.join(', ')}`;

@@ -12,7 +12,10 @@ const zone = /(?:[zZ]|[+-]\d{2}(?::?\d{2})?)(?:\[[^\]]+\])?$/;
  *
  * @throws HoldfastError config_invalid
  */
-export function parsePoint(text: string, localZone = Temporal.Now.timeZoneId()): Point {
+export function parsePoint(
+  text: string,
+  localZone = new Intl.DateTimeFormat().resolvedOptions().timeZone,
+): Point {
   const value = text.trim();
   if (isBackup(value)) return { backup: value };
   const clock = dateTime.exec(value)?.[0];

@@ -1,8 +1,10 @@
+import { SystemClock } from '@holdfast/core';
 import { temporaryFolder } from '@holdfast/testing';
 import { describe, expect, it } from 'vitest';
 import { openDestinations, rememberDestinations } from './open.ts';
 
 const { signal } = new AbortController();
+const tools = { signal, clock: new SystemClock(), observer: () => {} };
 
 class FakeMemory {
   readonly known = new Map<string, string>();
@@ -15,10 +17,12 @@ describe('destinations opened for writing', () => {
     await using folder = await temporaryFolder();
     await using stack = new AsyncDisposableStack();
     const urls = [`file:${folder.path}/a`, `file:${folder.path}/x/../a`];
-    await expect(openDestinations(urls, { signal, stack, memory: new FakeMemory() })).rejects.toMatchObject({
-      code: 'config_invalid',
-      reason: expect.stringContaining('named twice'),
-    });
+    await expect(openDestinations(urls, { ...tools, stack, memory: new FakeMemory() })).rejects.toMatchObject(
+      {
+        code: 'config_invalid',
+        reason: expect.stringContaining('named twice'),
+      },
+    );
   });
 
   it('have to be what they were the last time', async () => {
@@ -26,12 +30,12 @@ describe('destinations opened for writing', () => {
     await using stack = new AsyncDisposableStack();
     const memory = new FakeMemory();
     const urls = [`file:${folder.join('a')}`];
-    const first = await openDestinations(urls, { signal, stack, memory });
+    const first = await openDestinations(urls, { ...tools, stack, memory });
     await first[0]?.prepare({ signal });
     expect(await rememberDestinations(first, memory)).toEqual([]);
     expect([...memory.known.keys()]).toEqual(urls);
     memory.known.set(urls[0] ?? '', 'another one');
-    const second = await openDestinations(urls, { signal, stack, memory });
+    const second = await openDestinations(urls, { ...tools, stack, memory });
     await expect(second[0]?.prepare({ signal })).rejects.toMatchObject({ code: 'precondition_failed' });
   });
 
@@ -39,7 +43,7 @@ describe('destinations opened for writing', () => {
     await using folder = await temporaryFolder();
     await using stack = new AsyncDisposableStack();
     const memory = new FakeMemory();
-    const opened = await openDestinations([`file:${folder.path}`], { signal, stack, memory });
+    const opened = await openDestinations([`file:${folder.path}`], { ...tools, stack, memory });
     await opened[0]?.prepare({ signal });
     memory.remember = () => Promise.reject(new Error('disk full'));
     expect(await rememberDestinations(opened, memory)).toEqual([expect.stringContaining('disk full')]);

@@ -1,4 +1,12 @@
-import { type Clock, type Destination, HoldfastError, type Sig, type Source } from '@holdfast/core';
+import {
+  type Clock,
+  type Destination,
+  HoldfastError,
+  type Observer,
+  type Sig,
+  type Source,
+} from '@holdfast/core';
+import type { RetryNotice } from '@holdfast/destinations/wrap';
 import { findDestinationDriver, findSourceDriver } from './drivers.ts';
 import { interpolate } from './interpolate.ts';
 
@@ -27,11 +35,22 @@ export interface Memory {
 /** Opens several for writing, each of them another place, and the same one as the last time; `stack` disposes them. */
 export async function openDestinations(
   urls: readonly string[],
-  o: Sig & { readonly stack: AsyncDisposableStack; readonly memory: Memory },
+  o: Sig & {
+    readonly stack: AsyncDisposableStack;
+    readonly memory: Memory;
+    readonly clock: Clock;
+    readonly observer: Observer;
+  },
 ): Promise<readonly Destination[]> {
+  const { withRetries } = await import('@holdfast/destinations/wrap');
+  const onRetry = ({ call, attempt, error, waitMs }: RetryNotice): void =>
+    o.observer({
+      kind: 'notice',
+      text: `${call}: attempt ${attempt} failed, the next one is in ${(waitMs / 1000).toFixed(1)} s: ${error.message}`,
+    });
   const opened: Destination[] = [];
   for (const url of urls) {
-    const destination = o.stack.use(await openAsBefore(url, o));
+    const destination = o.stack.use(withRetries(await openAsBefore(url, o), { clock: o.clock, onRetry }));
     if (opened.some((other) => other.description === destination.description)) {
       throw new HoldfastError('config_invalid', `the destination ${destination.description} is named twice`, {
         hint: 'two copies in one place are one copy: name each destination once',

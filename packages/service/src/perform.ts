@@ -34,7 +34,7 @@ async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupR
   const staging = new uploader.StagingArea({ directory, clock, observer });
   const source = stack.use(await openSource(run.from, o));
   const memory = staging.knownDestinations;
-  const destinations = await openDestinations(run.to, { signal, stack, memory });
+  const destinations = await openDestinations(run.to, { signal, stack, memory, clock, observer });
   const report = await engine.backup(
     run.request,
     { ...tools(run, o, engine), source, destinations, staging },

@@ -79,6 +79,10 @@ export class RunStage implements Stage {
     return new RunStage(options, journal);
   }
 
+  get mayExist(): boolean {
+    return this.#manifestsBegun;
+  }
+
   async reserve(bytes: number, o: Sig): Promise<void> {
     throwIfAborted(this.signal);
     await this.#o.reserve(bytes, o);

@@ -19,4 +19,6 @@ export interface Stage extends AsyncDisposable {
   /** Keeps the finished manifest in staging, durably. */
   seal(name: string, manifest: Uint8Array, o: Sig): Promise<void>;
   commit(o: Sig): Promise<void>;
+  /** The manifest is, or may be, at a destination: a failure no longer means that nothing was stored. */
+  readonly mayExist: boolean;
 }

@@ -64,11 +64,6 @@ describe('auto', () => {
       () => answer({ chains: [{ ...chain, backups: [], problems: [problem] }] }),
       full('no usable full'),
     ],
-    [
-      'a segment that is gone',
-      () => otherHead({ segments: [{ name: 'gone', bytes: 1, sha256: '0'.repeat(64) }] }),
-      { tries: [chainA], orFull: true },
-    ],
   ])('%s', (_, asked, expected) => {
     expect(asked()).toEqual(expected);
   });

@@ -42,7 +42,8 @@ export async function makeFull(run: Run, plan: FullPlan, o: Sig): Promise<Made> 
     await commitRun(stage, manifest, tools, { signal });
     return { manifest, reason: plan.reason, stored: true };
   } catch (error) {
-    if (plan.keepChanges) await forget(run, label);
+    // A backup that may exist is finished by the next run, and wants its changes then.
+    if (plan.keepChanges && !stage.mayExist) await forget(run, label);
     throw stage.signal.aborted ? HoldfastError.from(stage.signal.reason) : error;
   }
 }

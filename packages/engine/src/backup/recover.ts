@@ -1,4 +1,11 @@
-import { backupName, HoldfastError, type Manifest, type Sig } from '@holdfast/core';
+import {
+  backupName,
+  HoldfastError,
+  type Manifest,
+  type Sig,
+  type Stage,
+  type StagedRun,
+} from '@holdfast/core';
 import type { BackupRequest, BackupTools } from '../api.ts';
 import { findChains } from '../catalog/find-chains.ts';
 import { readManifest, sha256Of } from '../manifest-file.ts';
@@ -34,7 +41,7 @@ export async function recoverRuns(request: BackupRequest, tools: BackupTools, o:
       notices.push(`an interrupted run (${name}) was dropped: its chain has gone on without it`);
       continue;
     }
-    await stage.commit(o);
+    await commitAgain(stage, run, tools, o);
     tools.observer({ kind: 'step', step: 'committed', detail: name });
     const chains = await findChains(firstOf(tools), request.task, o);
     notices.push(
@@ -44,6 +51,19 @@ export async function recoverRuns(request: BackupRequest, tools: BackupTools, o:
     finished = manifest;
   }
   return { manifest: finished, notices };
+}
+
+/** What fails for good is not tried a third time: then nothing is kept for it in the source either. */
+async function commitAgain(stage: Stage, run: StagedRun, tools: BackupTools, o: Sig): Promise<void> {
+  try {
+    await stage.commit(o);
+  } catch (error) {
+    const failure = HoldfastError.from(error);
+    const passes = failure.retryable || failure.code === 'cancelled';
+    if (run.scope === 'full' && !passes && !stage.mayExist)
+      await tools.source.forgetChanges({ ...o, label: run.label });
+    throw failure;
+  }
 }
 
 /** Whether a sealed backup is already at the destination, or is the one that follows its chain's newest there. */

@@ -24,10 +24,11 @@ export interface RunWriterOptions {
   readonly workersMax: number;
   readonly observer: Observer;
   readonly clock: Clock;
+  readonly segmentBytesTarget?: number;
 }
 
 /** A segment closes at this many stored bytes, and is on its way while the next one is written. */
-const segmentBytesTarget = 128 * 1024 * 1024;
+const bytesTarget = 128 * 1024 * 1024;
 /** Below this, threads cost more than they bring, and everything fits in one segment. */
 const inlineBytesMax = 16 * 1024 * 1024;
 const inlineChunksMax = 200;
@@ -154,7 +155,7 @@ export class RunWriter implements AsyncDisposable {
         if (!open) begin();
         const block = next.value;
         const cut = block.lastIndexOf(10) + 1;
-        if (cut > 0 && this.#filler.segment().bytes >= segmentBytesTarget) {
+        if (cut > 0 && this.#filler.segment().bytes >= this.#segmentOptions().segmentBytesTarget) {
           writer.append(block.subarray(0, cut));
           end();
           // At once, even if nothing follows: the last part is the one that says which tables changed.
@@ -212,7 +213,7 @@ export class RunWriter implements AsyncDisposable {
   }
 
   #segmentOptions(): Omit<StoreInit, 'view'> {
-    const { stage, sequence, scope, image } = this.#options;
+    const { stage, sequence, scope, image, segmentBytesTarget = bytesTarget } = this.#options;
     return { directory: stage.directory, sequence, scope, image, counter: this.#counter, segmentBytesTarget };
   }
 

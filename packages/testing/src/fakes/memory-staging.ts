@@ -101,6 +101,8 @@ class MemoryStage implements Stage {
   #crashed = false;
   #committed = false;
 
+  mayExist = false;
+
   constructor(
     state: StagedState,
     destinations: readonly Destination[],
@@ -185,6 +187,7 @@ class MemoryStage implements Stage {
     await Promise.all(this.#pushes);
     const name = manifestName(run.sequence, run.scope);
     const sha256 = createHash('sha256').update(manifest).digest('hex');
+    this.mayExist = true;
     for (const destination of this.#destinations)
       await this.#write(destination, name, manifest, { sizeBytes: manifest.length, sha256 });
     if (this.#staging.crashAt === 'manifest-stored') this.crash();

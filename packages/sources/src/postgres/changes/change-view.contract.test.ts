@@ -188,3 +188,27 @@ describe('values of any type', () => {
     expect(told.replaced).toEqual([]);
   });
 });
+
+describe('a role with the privileges that docs/sources/postgres.md names, and no others,', () => {
+  it('makes fulls and incrementals of every kind', async () => {
+    const user = `least_${process.pid}`;
+    await database.psql(`CREATE ROLE ${user} LOGIN REPLICATION; GRANT pg_read_all_data TO ${user};
+      CREATE SCHEMA closed; CREATE TABLE closed.t (id int PRIMARY KEY); CREATE TABLE closed.k (id int); CREATE SEQUENCE closed.s;
+      CREATE UNLOGGED TABLE closed.u (id int); SELECT lo_from_bytea(77, '\\x01')`);
+    const url = new URL(database.url);
+    url.username = user;
+    chain = new ModelChain(url.href, 'least');
+    try {
+      await chain.full();
+      await database.psql(`SET synchronous_commit = off; INSERT INTO closed.t VALUES (1); INSERT INTO closed.k VALUES (1);
+        SELECT nextval('closed.s'); SELECT lo_put(77, 0, '\\x02'); INSERT INTO closed.u VALUES (1); CREATE TABLE closed.n (id int)`);
+      const told = await chain.incremental();
+      expect(told.replaced.toSorted()).toEqual(['/closed.k', '/closed.n']);
+      expect(chain.tables).toEqual(await readAll(url.href));
+      await chain.incremental();
+    } finally {
+      await database.psql(`SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = current_database();
+        DROP OWNED BY ${user}; DROP ROLE ${user}`);
+    }
+  });
+});

@@ -70,7 +70,13 @@ export class MemoryChain {
   }
 
   /** Whether anything was stored. */
-  async incremental(o: { readonly acknowledge?: boolean } = {}): Promise<boolean> {
+  async incremental(): Promise<boolean> {
+    if (!(await this.#incremental())) return false;
+    await this.#source.acknowledge({ state: this.state, mark: this.mark, signal });
+    return true;
+  }
+
+  async #incremental(): Promise<boolean> {
     await using view = await this.#source.openIncremental({
       since: this.mark,
       state: this.state,
@@ -79,7 +85,7 @@ export class MemoryChain {
     });
     const changes = (await collect(view.changes({ signal }))).toString('utf8').split('\n').filter(Boolean);
     const settled = await view.settle({ signal });
-    await using frozen = settled.view;
+    const frozen = settled.view;
     const known = new Map(
       this.links.flatMap((link) => link.chunks).map((one) => [one.header.chunk, one.lines]),
     );
@@ -94,8 +100,6 @@ export class MemoryChain {
     );
     const voided = [...settled.replaced, ...settled.dropped, ...compared.map((one) => one.header.chunk)];
     this.#take(frozen, { changes, voided, chunks });
-    if (o.acknowledge !== false)
-      await this.#source.acknowledge({ state: this.state, mark: this.mark, signal });
     return true;
   }
 

@@ -61,6 +61,7 @@ export class SqliteView implements FrozenView {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
+    await this.#reader[Symbol.asyncDispose]();
     this.#frozen[Symbol.dispose]();
   }
 }

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { HoldfastError, type Sig } from '@holdfast/core';
+import { prepareWrite } from './loader.ts';
 import { quoteName } from './names.ts';
 import { type ParsedValue, RowParser } from './row-parser.ts';
 import { RawText, rowLine, type SqliteValue } from './value-text.ts';
@@ -119,9 +120,9 @@ function insertNewest(relation: Relation, parser: RowParser): void {
     const row = parser.parse(bytes, 0, bytes.length - 1, []);
     const marks = row.map((value) => (value instanceof RawText ? 'CAST(? AS TEXT)' : '?')).join(',');
     const values = row.map((value) => (value instanceof RawText ? value.bytes : value));
-    relation.db
-      .prepare(`INSERT INTO main.${quoteName(relation.table)}(${names}) VALUES(${marks})`)
-      .run(...(values as never[]));
+    prepareWrite(relation.db, `INSERT INTO main.${quoteName(relation.table)}(${names}) VALUES(${marks})`).run(
+      ...(values as never[]),
+    );
   }
   relation.db.exec('COMMIT');
 }

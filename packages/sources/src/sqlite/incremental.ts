@@ -14,7 +14,14 @@ import { SqliteView } from './full-view.ts';
 import { type PlannedTable, planTables } from './plan.ts';
 import { type RevisionReader, sequencesPosition } from './revision-reader.ts';
 import { schemaLines, schemaPlan } from './schema-chunk.ts';
-import { definitionOf, keepFingerprints, positionOf, type SqliteState, unchangedSince } from './state.ts';
+import {
+  definitionOf,
+  keepFingerprints,
+  positionOf,
+  type SqliteState,
+  schemaVersions,
+  unchangedSince,
+} from './state.ts';
 
 export interface IncrementalParts {
   readonly frozen: Frozen;
@@ -32,7 +39,6 @@ export interface IncrementalParts {
  */
 export class SqliteChanges implements ChangeView {
   readonly #parts: IncrementalParts;
-  #settled = false;
   #changes = 0;
 
   constructor(parts: IncrementalParts) {
@@ -49,7 +55,6 @@ export class SqliteChanges implements ChangeView {
 
   async settle(o: Sig): Promise<SettledChanges> {
     o.signal.throwIfAborted();
-    this.#settled = true;
     const { frozen, state, revisions } = this.#parts;
     const same = frozen.databases.every((one) =>
       unchangedSince(state.fingerprints[one.name], one.fingerprint),
@@ -76,8 +81,9 @@ export class SqliteChanges implements ChangeView {
       mode: state.mode,
       ...(state.label === undefined ? {} : { label: state.label }),
       sequences: revisions?.sequences ?? {},
+      schemas: schemaVersions(frozen),
       fingerprints: keepFingerprints(frozen, this.#parts.nowMs),
-      tables: keepTables(frozen, tables),
+      tables: keepTables(frozen, tables, (path) => this.#hasChanges(path, replaced)),
     };
     const view = this.#view([schemaPlan(lines, true), ...chunks], next, lines);
     const changed = this.#changes > 0 || replaced.length > 0 || dropped.length > 0;
@@ -86,14 +92,16 @@ export class SqliteChanges implements ChangeView {
 
   /** The chunks to look at. Appends to `replaced` what the chain's earlier content is void for. */
   #chunksOf(planned: PlannedTable, replaced: string[]): ChunkPlan[] {
-    const { state, frozen, revisions } = this.#parts;
+    const { state, frozen } = this.#parts;
     const { table, chunks, cuts } = planned;
     const before = state.tables[table.path];
-    if (before?.definition !== definitionOf(frozen, table) || (state.image && !this.#watched(table))) {
+    const watched = this.#watched(table);
+    const same = before?.definition === definitionOf(frozen, table);
+    if (before === undefined || !same || (!watched && (before.changed || state.image))) {
       if (before !== undefined) replaced.push(table.path);
       return chunks.map((chunk) => ({ ...chunk, compare: false }));
     }
-    if (revisions && this.#watched(table)) return [];
+    if (watched) return [];
     const old = new Set(
       Array.from({ length: before.cuts.length + 1 }, (_, i) => rangePath(table.path, before.cuts, i)),
     );
@@ -102,6 +110,14 @@ export class SqliteChanges implements ChangeView {
     return cuts === before.cuts
       ? [...chunks]
       : chunks.map((one) => (old.has(one.path) ? one : { ...one, compare: false }));
+  }
+
+  #hasChanges(path: string, replaced: readonly string[]): boolean {
+    const { state, revisions } = this.#parts;
+    return (
+      revisions?.coversPath(path) === true ||
+      (state.tables[path]?.changed === true && !replaced.includes(path))
+    );
   }
 
   #watched(table: Table): boolean {
@@ -121,13 +137,20 @@ export class SqliteChanges implements ChangeView {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    // A settled view owns the frozen transaction; disposing twice does no harm.
-    if (!this.#settled) this.#parts.frozen[Symbol.dispose]();
+    // The settled view reads through the same transaction; whichever is disposed first ends it.
+    this.#parts.frozen[Symbol.dispose]();
   }
 }
 
-export function keepTables(frozen: Frozen, tables: readonly PlannedTable[]): SqliteState['tables'] {
+export function keepTables(
+  frozen: Frozen,
+  tables: readonly PlannedTable[],
+  changed: (path: string) => boolean,
+): SqliteState['tables'] {
   return Object.fromEntries(
-    tables.map(({ table, cuts }) => [table.path, { definition: definitionOf(frozen, table), cuts }]),
+    tables.map(({ table, cuts }) => [
+      table.path,
+      { definition: definitionOf(frozen, table), cuts, ...(changed(table.path) ? { changed: true } : {}) },
+    ]),
   );
 }

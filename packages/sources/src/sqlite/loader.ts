@@ -98,10 +98,18 @@ export class TableLoader implements ChunkLoader {
   }
 }
 
+/** A statement that writes; it answers with the last rowid, which a JavaScript number may not hold. */
+export function prepareWrite(db: DatabaseSync, sql: string): StatementSync {
+  return db.prepare(sql, { readBigInts: true });
+}
+
 /** How a value is bound: text that is not well-formed is bound as bytes and made text by SQLite. */
 export function insertStatement(db: DatabaseSync, table: string, columns: readonly string[]): StatementSync {
   const names = columns.map(quoteName).join(',');
-  return db.prepare(`INSERT INTO ${quoteName(table)}(${names}) VALUES(${columns.map(() => '?').join(',')})`);
+  return prepareWrite(
+    db,
+    `INSERT INTO ${quoteName(table)}(${names}) VALUES(${columns.map(() => '?').join(',')})`,
+  );
 }
 
 export function isRaw(value: SqliteValue): value is RawText {
@@ -146,7 +154,7 @@ function insertRaw(db: DatabaseSync, table: string, columns: readonly string[], 
   const marks = row.map((value) => (isRaw(value) ? 'CAST(? AS TEXT)' : '?')).join(',');
   const values = row.map((value) => (isRaw(value) ? value.bytes : value));
   const names = columns.map(quoteName).join(',');
-  db.prepare(`INSERT INTO ${quoteName(table)}(${names}) VALUES(${marks})`).run(...(values as never[]));
+  prepareWrite(db, `INSERT INTO ${quoteName(table)}(${names}) VALUES(${marks})`).run(...(values as never[]));
 }
 
 export function totalChanges(db: DatabaseSync): number {

@@ -1,6 +1,6 @@
 import type { ChunkPlan, ChunkReader, ReadResult, Sig } from '@holdfast/core';
 import { translate } from './errors.ts';
-import { imageOfFile } from './file-image.ts';
+import { imageOfFile, type OpenedImage } from './file-image.ts';
 import type { PageImage } from './page-file.ts';
 import { PageRows } from './page-rows.ts';
 import type { TableLayout } from './table-layout.ts';
@@ -24,6 +24,7 @@ export interface RowsPlan {
 export class PageReader implements ChunkReader {
   readonly #data: ReaderData;
   readonly #rows = new Map<number, PageRows>();
+  readonly #opened: OpenedImage[] = [];
 
   constructor(data: ReaderData) {
     this.#data = data;
@@ -31,10 +32,8 @@ export class PageReader implements ChunkReader {
 
   async *read(chunk: ChunkPlan, o: Sig): AsyncGenerator<Uint8Array, ReadResult, void> {
     const plan = chunk.how as RowsPlan;
-    const file = this.#data.files?.[plan.database];
-    using opened = file === undefined ? undefined : imageOfFile(file);
     try {
-      const rows = opened === undefined ? this.#rowsOf(plan.database) : new PageRows(opened.image);
+      const rows = this.#rowsOf(plan.database);
       for (const block of rows.read(plan.layout, { low: BigInt(plan.low), high: BigInt(plan.high) })) {
         o.signal.throwIfAborted();
         yield block;
@@ -46,17 +45,30 @@ export class PageReader implements ChunkReader {
   }
 
   #rowsOf(database: number): PageRows {
-    let rows = this.#rows.get(database);
-    const image = this.#data.images?.[database];
-    if (rows === undefined) {
-      if (image === undefined) throw new RangeError(`no database ${database} in this view`);
-      rows = new PageRows(image);
-      this.#rows.set(database, rows);
-    }
+    const known = this.#rows.get(database);
+    if (known) return known;
+    const rows = new PageRows(this.#imageOf(database));
+    this.#rows.set(database, rows);
     return rows;
   }
 
+  #imageOf(database: number): PageImage {
+    const file = this.#data.files?.[database];
+    const image = this.#data.images?.[database];
+    if (file !== undefined) {
+      // Restored: nobody writes there any more.
+      const opened = imageOfFile(file);
+      this.#opened.push(opened);
+      return opened.image;
+    }
+    if (image === undefined) throw new RangeError(`no database ${database} in this view`);
+    return image;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    for (const rows of this.#rows.values()) rows[Symbol.dispose]();
+    for (const opened of this.#opened) opened[Symbol.dispose]();
     this.#rows.clear();
+    this.#opened.length = 0;
   }
 }

@@ -56,25 +56,48 @@ export interface RowidRange {
 
 export const allRowids: RowidRange = { low: -(2n ** 63n), high: 2n ** 63n - 1n };
 
-/** The rows of a frozen database, as lines, from its pages. One per thread. */
-export class PageRows {
+/** A module and its memory. Making one takes milliseconds, so that a thread keeps those that are free. */
+interface Bench {
+  readonly memory: WebAssembly.Memory;
+  readonly converter: Converter;
+}
+
+const spare: Bench[] = [];
+const spareMax = 2;
+
+const pagesAt = planAt + planBytes;
+const payloadAt = pagesAt + PageFile.roomBytes;
+const outputAt = payloadAt + payloadMaxBytes + 64;
+
+function makeBench(): Bench {
+  const total = Math.ceil((outputAt + outputBytes + outputSlackBytes + 64) / wasmPageBytes);
+  const memory = new WebAssembly.Memory({ initial: total, maximum: total });
+  const bytes = new Uint8Array(memory.buffer);
+  const real = (value: number, to: number): number => {
+    const text = realText(value);
+    for (let i = 0; i < text.length; i++) bytes[to + i] = text.charCodeAt(i);
+    return text.length;
+  };
+  compiled ??= new WebAssembly.Module(Uint8Array.fromBase64(pageRowsWasm));
+  const { exports } = new WebAssembly.Instance(compiled, { env: { memory, real } });
+  return { memory, converter: exports as unknown as Converter };
+}
+
+/** The rows of a frozen database, as lines, from its pages. One per thread and database. */
+export class PageRows implements Disposable {
   readonly #file: PageFile;
+  readonly #bench: Bench;
   readonly #converter: Converter;
-  readonly #memory: WebAssembly.Memory;
-  readonly #outputAt: number;
-  readonly #payloadAt: number;
   #rowsOfLarge = 0;
 
   constructor(image: PageImage) {
-    const pagesAt = planAt + planBytes;
-    this.#payloadAt = pagesAt + PageFile.roomBytes;
-    this.#outputAt = this.#payloadAt + payloadMaxBytes + 64;
-    const total = Math.ceil((this.#outputAt + outputBytes + outputSlackBytes + 64) / wasmPageBytes);
-    this.#memory = new WebAssembly.Memory({ initial: total, maximum: total });
-    this.#file = new PageFile(image, this.#memory.buffer, pagesAt);
-    compiled ??= new WebAssembly.Module(Uint8Array.fromBase64(pageRowsWasm));
-    const env = { memory: this.#memory, real: (value: number, to: number) => this.#real(value, to) };
-    this.#converter = new WebAssembly.Instance(compiled, { env }).exports as unknown as Converter;
+    this.#bench = spare.pop() ?? makeBench();
+    this.#converter = this.#bench.converter;
+    this.#file = new PageFile(image, this.#bench.memory.buffer, pagesAt);
+  }
+
+  [Symbol.dispose](): void {
+    if (spare.length < spareMax && !spare.includes(this.#bench)) spare.push(this.#bench);
   }
 
   /** How many rows the last `read` has given so far. */
@@ -101,11 +124,11 @@ export class PageRows {
           ? this.#converter.leaf(at, header, first, range.low, range.high, layout.withoutRowid)
           : this.#converter.interior(at, header, what.cell);
       if (status === done) {
-        if (this.#converter.getOut() - this.#outputAt >= outputBytes) yield* this.#flush();
+        if (this.#converter.getOut() - outputAt >= outputBytes) yield* this.#flush();
         return;
       }
       if (status === full) {
-        if (this.#converter.getOut() === this.#outputAt) throw this.#file.corrupt(`page ${what.number}`);
+        if (this.#converter.getOut() === outputAt) throw this.#file.corrupt(`page ${what.number}`);
         yield* this.#flush();
       } else if (status === overflow) {
         yield* this.#long(layout);
@@ -127,9 +150,7 @@ export class PageRows {
     const { pageCount, usable } = this.#file.image;
     if (length > pageCount * usable) throw this.#file.corrupt(`a row of ${length} bytes`);
     const small = length <= payloadMaxBytes && this.#file.image.encoding === 'utf8';
-    const payload = small
-      ? bytes.subarray(this.#payloadAt, this.#payloadAt + length)
-      : new Uint8Array(length);
+    const payload = small ? bytes.subarray(payloadAt, payloadAt + length) : new Uint8Array(length);
     payload.set(bytes.subarray(from, from + local));
     if (local < length) {
       // Read before the pages of the chain overwrite the window.
@@ -137,10 +158,10 @@ export class PageRows {
       this.#file.overflow(next, payload, local);
     }
     if (small) {
-      let status = this.#converter.record(this.#payloadAt, length, rowid);
+      let status = this.#converter.record(payloadAt, length, rowid);
       if (status === full) {
         yield* this.#flush();
-        status = this.#converter.record(this.#payloadAt, length, rowid);
+        status = this.#converter.record(payloadAt, length, rowid);
       }
       if (status !== done) throw this.#file.corrupt(`the row with rowid ${rowid}`);
       return;
@@ -152,12 +173,12 @@ export class PageRows {
 
   *#flush(): Generator<Uint8Array, void, void> {
     const end = this.#converter.getOut();
-    if (end > this.#outputAt) yield this.#file.bytes.subarray(this.#outputAt, end);
+    if (end > outputAt) yield this.#file.bytes.subarray(outputAt, end);
     this.#setOutput();
   }
 
   #setOutput(): void {
-    this.#converter.setOutput(this.#outputAt, this.#outputAt + outputBytes + outputSlackBytes);
+    this.#converter.setOutput(outputAt, outputAt + outputBytes + outputSlackBytes);
   }
 
   /** In order: leaves that can hold rowids of the range, and, for an index, interior cells between them. */
@@ -165,11 +186,15 @@ export class PageRows {
     const leafType = layout.withoutRowid ? 10 : 13;
     const interiorType = layout.withoutRowid ? 2 : 5;
     const stack: Visit[] = [{ number: layout.rootPage, depth: 0 }];
+    let visited = 0;
     for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
       if (next.cell !== undefined) {
         yield next;
         continue;
       }
+      visited += 1;
+      if (visited > this.#file.image.pageCount)
+        throw this.#file.corrupt('its pages refer to one another in a circle');
       const at = this.#file.page(next.number);
       const header = at + (next.number === 1 ? 100 : 0);
       const type = this.#file.bytes[header];
@@ -212,7 +237,11 @@ export class PageRows {
     const leaves: number[] = [];
     const ends: bigint[] = [];
     const { view, bytes } = this.#file;
+    let visited = 0;
     const walk = (number: number, depth: number): void => {
+      visited += 1;
+      if (visited > this.#file.image.pageCount)
+        throw this.#file.corrupt('its pages refer to one another in a circle');
       const at = this.#file.page(number);
       const header = at + (number === 1 ? 100 : 0);
       const type = bytes[header];
@@ -291,12 +320,6 @@ export class PageRows {
     const { usable, encoding } = this.#file.image;
     const foreign = encoding !== 'utf8';
     this.#converter.configure(planAt, count, layout.storedCount, fieldsAt, extra, usable, foreign);
-  }
-
-  #real(value: number, to: number): number {
-    const text = realText(value);
-    for (let i = 0; i < text.length; i++) this.#file.bytes[to + i] = text.charCodeAt(i);
-    return text.length;
   }
 }
 

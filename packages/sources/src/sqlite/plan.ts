@@ -28,7 +28,7 @@ export interface PlanOptions {
 /** Every table of a frozen view as chunks. */
 export function planTables(frozen: Frozen, o: PlanOptions): PlannedTable[] {
   return frozen.databases.flatMap(({ name, image }, database) => {
-    const pages = new PageRows(image);
+    using pages = new PageRows(image);
     return tablesOf(frozen.db, name).map((table) => {
       const layout = layoutOf(frozen.db, table);
       const measure = pages.measure(table.rootPage);

@@ -4,7 +4,7 @@ import { tablesOf } from './catalog.ts';
 import type { Frozen } from './freeze.ts';
 import { ownTables, quoteName } from './names.ts';
 import { lastSequence, ownTriggers, triggersOf, type WatchRecord, watchRecords } from './prepare.ts';
-import { definitionOf, type SqliteState } from './state.ts';
+import { definitionOf, type SqliteState, schemaVersions } from './state.ts';
 import { rowLine, type SqliteValue, textOf, valueText } from './value-text.ts';
 import { operations, watchable, watchDefinition } from './watch.ts';
 
@@ -57,10 +57,15 @@ export class RevisionReader {
     return this.#covered.has(table.path);
   }
 
+  coversPath(path: string): boolean {
+    return this.#covered.has(path);
+  }
+
   #findWatched(database: string): void {
     const { db } = this.#frozen;
     const records = watchRecords(db, database);
     const triggers = ownTriggers(db, database);
+    const schemas = schemaVersions(this.#frozen);
     for (const table of tablesOf(db, database)) {
       const record = records.get(table.name);
       const how = watchable(db, table);
@@ -68,6 +73,9 @@ export class RevisionReader {
       const definition = definitionOf(this.#frozen, table);
       const complete = triggersOf(triggers, record.number, table.name) === (how.uniques.length > 0 ? 5 : 3);
       const current = complete && record.definition === watchDefinition(definition, how.uniques);
+      // VACUUM numbers rows anew where no column holds the number, and no trigger tells.
+      const keepsKeys = table.withoutRowid || table.rowidColumn !== undefined;
+      if (!keepsKeys && this.#state.schemas[database] !== schemas[database]) continue;
       const known = this.#state.tables[table.path]?.definition === definition;
       if (!current || !known || record.since > (this.#state.sequences[database] ?? -1)) continue;
       this.#watched.set(`${database} ${record.number}`, { table, record, relation: this.#watched.size });

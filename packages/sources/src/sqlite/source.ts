@@ -31,7 +31,7 @@ import { forgetDatabase, lastSequence, prepareDatabase } from './prepare.ts';
 import { RevisionReader, sequencesPosition } from './revision-reader.ts';
 import { schemaLines, schemaPlan } from './schema-chunk.ts';
 import { imagePlan } from './snapshot-view.ts';
-import { keepFingerprints, positionOf, readState, type SqliteState } from './state.ts';
+import { keepFingerprints, positionOf, readState, type SqliteState, schemaVersions } from './state.ts';
 import { SqliteTarget } from './target.ts';
 import type { SqliteUrl } from './url.ts';
 
@@ -92,8 +92,9 @@ export class SqliteSource implements Source {
         mode: kept ? 'revisions' : 'chunks',
         ...(kept ? { label: o.label } : {}),
         sequences,
+        schemas: schemaVersions(frozen),
         fingerprints: keepFingerprints(frozen, nowMs),
-        tables: keepTables(frozen, tables),
+        tables: keepTables(frozen, tables, () => false),
         ...(isImage ? { image: true } : {}),
       };
       const position = kept ? sequencesPosition(sequences) : positionOf(frozen.databases);

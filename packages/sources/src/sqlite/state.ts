@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { HoldfastError } from '@holdfast/core';
 import type { Table } from './catalog.ts';
 import type { Cuts } from './chunk-ranges.ts';
+import { pragma } from './connection.ts';
 import type { Fingerprint, Frozen, FrozenDatabase } from './freeze.ts';
 
 /** What the next incremental needs to know: `Manifest.state`. */
@@ -13,6 +14,8 @@ export interface SqliteState {
   readonly label?: string;
   /** Per database, how far its revisions are in the chain. */
   readonly sequences: Readonly<Record<string, number>>;
+  /** Per database, its schema version: VACUUM changes it, and with it the rowids of tables that do not keep theirs. */
+  readonly schemas: Readonly<Record<string, number>>;
   readonly fingerprints: Readonly<Record<string, KeptFingerprint>>;
   readonly tables: Readonly<Record<string, KeptTable>>;
   /** The chain's content is an image, in which no chunk can be compared. */
@@ -23,6 +26,8 @@ export interface KeptTable {
   /** Digest of its definition. */
   readonly definition: string;
   readonly cuts: Cuts;
+  /** The chain holds changes of its rows, which newer chunks of single ranges would not void. */
+  readonly changed?: boolean;
 }
 
 export interface KeptFingerprint extends Fingerprint {
@@ -82,6 +87,12 @@ export function readState(state: unknown): SqliteState {
     {
       hint: 'make a full backup',
     },
+  );
+}
+
+export function schemaVersions(frozen: Frozen): Record<string, number> {
+  return Object.fromEntries(
+    frozen.databases.map(({ name }) => [name, Number(pragma(frozen.db, name, 'schema_version'))]),
   );
 }
 

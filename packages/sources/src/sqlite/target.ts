@@ -18,7 +18,7 @@ import { layoutOf, tablesOf } from './catalog.ts';
 import { type DatabaseFile, databaseFiles } from './connection.ts';
 import { translate } from './errors.ts';
 import { ImageBuild } from './image-build.ts';
-import { type LoaderData, openBuild } from './loader.ts';
+import { type LoaderData, openBuild, prepareWrite } from './loader.ts';
 import { quoteName } from './names.ts';
 import type { ReaderData, RowsPlan } from './page-reader.ts';
 import { allRowids } from './page-rows.ts';
@@ -161,7 +161,7 @@ export class SqliteTarget implements RestoreTarget {
     try {
       const name = `sequence_${file.name}`;
       if (!work.prepare('SELECT 1 FROM sqlite_schema WHERE name = ?').get(name)) return;
-      const insert = db.prepare('INSERT INTO sqlite_sequence(rowid, name, seq) VALUES(?, ?, ?)');
+      const insert = prepareWrite(db, 'INSERT INTO sqlite_sequence(rowid, name, seq) VALUES(?, ?, ?)');
       const rows = work.prepare(`SELECT rowid, name, seq FROM ${quoteName(name)} ORDER BY rowid`, {
         readBigInts: true,
         returnArrays: true,

@@ -12,7 +12,7 @@ export interface Finish extends Sig {
   readonly progress: (doneRatio: number, what: string) => void;
 }
 
-/** Everything after the rows but event triggers, which `publish` makes. */
+/** Everything after the rows but `Passes.last`, which `publish` makes. */
 export async function finish(o: Finish): Promise<void> {
   const { passes, sessions } = o;
   const [session] = sessions;

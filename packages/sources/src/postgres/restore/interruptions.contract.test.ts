@@ -85,6 +85,20 @@ describe('a restore that was killed', () => {
     expect(await databases()).toBe(name);
   });
 
+  it('is dropped even when it was so far that it had a subscription', async () => {
+    await using source = await temporaryDatabase(server, 'stopped_from');
+    await source.psql(twoTables);
+    await killAfter('finish', source.url, 'older');
+    await runPsql(
+      urlOf(`${name}_holdfast_older`),
+      `CREATE SUBSCRIPTION far CONNECTION 'host=127.0.0.1 port=1 dbname=x' PUBLICATION p WITH (connect = false);
+       CREATE FUNCTION f() RETURNS event_trigger LANGUAGE plpgsql AS $$ begin raise 'no'; end $$;
+       CREATE EVENT TRIGGER e ON sql_drop EXECUTE FUNCTION f()`,
+    );
+    await restoreCopy(url, smallCopy(), { startTimeoutMs: 5_000 });
+    expect(await databases()).toBe(name);
+  });
+
   it('is not taken up when the same id is to make something else', async () => {
     await using source = await temporaryDatabase(server, 'stopped_from');
     await source.psql(twoTables);

@@ -7,7 +7,7 @@ const candidates = ['postgres', 'template1'];
 
 /**
  * A session beside the target, from which databases are created and renamed: a database cannot be renamed from inside
- * of it. All further sessions go to the server that this one found.
+ * of it. All further sessions have to go to the server that this one found: `pinnedTo` says which it is.
  */
 export async function openMaintenance(target: Target, o: Sig): Promise<Session> {
   const { database } = target;
@@ -21,10 +21,7 @@ export async function openMaintenance(target: Target, o: Sig): Promise<Session> 
   for (const candidate of candidates) {
     if (candidate === database) continue;
     try {
-      const found = await openSession({ ...target, role, database: candidate }, o);
-      const pinned: Target = { ...target, role: 'any', hosts: [found.wire.host], database: candidate };
-      await found[Symbol.asyncDispose]();
-      return await openSession(pinned, { signal: o.signal });
+      return await openSession({ ...target, role, database: candidate }, o);
     } catch (caught) {
       const error = HoldfastError.from(caught);
       // There, but not for us: no such database, or no right to connect to it.

@@ -17,7 +17,8 @@ export interface Publish extends Sig {
   readonly temporary: string;
   readonly id: string;
   readonly wanted: WantedDatabase;
-  readonly eventTriggers: readonly SchemaStatement[];
+  /** `Passes.last`. */
+  readonly last: readonly SchemaStatement[];
   /** Called when the rename is committed: from then on there is no temporary database. */
   readonly published: () => void;
 }
@@ -67,11 +68,11 @@ function inUse(database: string, by: string): HoldfastError {
 /** The last statements inside: the journal goes, and event triggers come, which its going would have fired. */
 async function close(o: Publish): Promise<void> {
   await using session = await o.openTemporary();
-  const statements = o.eventTriggers.map((statement) => statement.text);
+  const statements = o.last.map((statement) => statement.text);
   try {
     await session.exec([dropJournal, ...statements].join('\n;\n'), 'finishing the restored database');
   } catch (caught) {
-    throw o.eventTriggers.length === 1 && o.eventTriggers[0] ? naming(o.eventTriggers[0], caught) : caught;
+    throw o.last.length === 1 && o.last[0] ? naming(o.last[0], caught) : caught;
   }
 }
 

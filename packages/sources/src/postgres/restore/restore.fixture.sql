@@ -85,3 +85,5 @@ CREATE FUNCTION sales.et() RETURNS event_trigger LANGUAGE plpgsql AS $$ begin
 CREATE EVENT TRIGGER et ON ddl_command_end WHEN TAG IN ('CREATE TABLE') EXECUTE FUNCTION sales.et();
 CREATE EVENT TRIGGER et_drop ON sql_drop EXECUTE FUNCTION sales.et();
 COMMENT ON EVENT TRIGGER et IS 'etc';
+CREATE SUBSCRIPTION restore_sub CONNECTION 'host=127.0.0.1 port=1 dbname=x' PUBLICATION p WITH (connect = false);
+COMMENT ON SUBSCRIPTION restore_sub IS 'far';

@@ -90,7 +90,7 @@ describe('passes', () => {
     expect(passes.postData).toEqual([index]);
     expect(passes.privileges).toEqual([grant]);
     expect(passes.refreshes).toEqual([refresh]);
-    expect(passes.eventTriggers).toEqual([trigger, comment]);
+    expect(passes.last).toEqual([trigger, comment]);
   });
 
   it('know no owner and no privilege when those are not wanted', () => {

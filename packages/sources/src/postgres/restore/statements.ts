@@ -11,8 +11,11 @@ export interface Passes {
   readonly privileges: readonly SchemaStatement[];
   /** After the privileges, since they run as their owners. */
   readonly refreshes: readonly SchemaStatement[];
-  /** Last: any statement after them would fire them. */
-  readonly eventTriggers: readonly SchemaStatement[];
+  /**
+   * Event triggers, which any statement after them would fire, and subscriptions, with which a database cannot be
+   * dropped.
+   */
+  readonly last: readonly SchemaStatement[];
 }
 
 export function toPasses(schema: readonly SchemaStatement[], o: { readonly noOwner: boolean }): Passes {
@@ -22,7 +25,7 @@ export function toPasses(schema: readonly SchemaStatement[], o: { readonly noOwn
     postData: [] as SchemaStatement[],
     privileges: [] as SchemaStatement[],
     refreshes: [] as SchemaStatement[],
-    eventTriggers: [] as SchemaStatement[],
+    last: [] as SchemaStatement[],
   };
   for (const stored of schema) {
     if (stored.section === 'database') {
@@ -32,7 +35,7 @@ export function toPasses(schema: readonly SchemaStatement[], o: { readonly noOwn
     if (isLargeObject(stored)) continue;
     const statement = o.noOwner ? withoutOwner(stored) : stored;
     if (statement === undefined || !hasCommand(statement.text)) continue;
-    if (isOnEventTrigger(statement)) passes.eventTriggers.push(statement);
+    if (belongsLast(statement)) passes.last.push(statement);
     else if (isPrivilege(statement)) passes.privileges.push(statement);
     else if (statement.type === 'MATERIALIZED VIEW DATA') passes.refreshes.push(statement);
     else if (statement.section === 'pre-data') passes.preData.push(withoutCreatingPublic(statement));
@@ -50,8 +53,12 @@ function isPrivilege(statement: SchemaStatement): boolean {
   return statement.type === 'ACL' || statement.type === 'DEFAULT ACL';
 }
 
-function isOnEventTrigger(statement: SchemaStatement): boolean {
-  return statement.type === 'EVENT TRIGGER' || /^\s*COMMENT ON EVENT TRIGGER /.test(statement.text);
+function belongsLast(statement: SchemaStatement): boolean {
+  return (
+    statement.type === 'EVENT TRIGGER' ||
+    statement.type.startsWith('SUBSCRIPTION') ||
+    /^\s*COMMENT ON (?:EVENT TRIGGER|SUBSCRIPTION) /.test(statement.text)
+  );
 }
 
 /** False for comments only: `-- *not* creating schema, since initdb creates it`. */

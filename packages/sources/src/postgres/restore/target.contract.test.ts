@@ -33,8 +33,20 @@ beforeAll(async () => {
   source = await temporaryDatabase(server, 'restore_from');
   await source.psql(await readFile(new URL('./restore.fixture.sql', import.meta.url), 'utf8'));
   copy = await copyDatabase(source.url);
-  return () => source[Symbol.asyncDispose]();
+  return async () => {
+    await withoutSubscription(source.url);
+    await source[Symbol.asyncDispose]();
+    await runPsql(server, 'DROP ROLE restore_app, "restore odd ""role"');
+  };
 });
+
+/** A database with a subscription cannot be dropped. */
+const withoutSubscription = (at: string): Promise<string> =>
+  runPsql(
+    at,
+    `SET default_transaction_read_only = off; SET session_replication_role = replica; ALTER SUBSCRIPTION restore_sub SET (slot_name = NONE);
+     DROP SUBSCRIPTION restore_sub`,
+  );
 
 afterEach(async () => {
   for (const left of (await databases()).split('\n').filter((line) => line !== '')) {
@@ -43,6 +55,25 @@ afterEach(async () => {
 });
 
 describe('a restore of a whole database', () => {
+  it('by a role that is no superuser gives it what it may have', async () => {
+    const user = `${name}_maker`;
+    await using plain = await temporaryDatabase(server, 'restore_plain');
+    await plain.psql(`CREATE EXTENSION hstore; CREATE TABLE t (id int PRIMARY KEY, h hstore);
+      INSERT INTO t SELECT g, 'a=>1' FROM generate_series(1, 10) g; SELECT lo_from_bytea(99, 'abc');
+      CREATE TABLE u (t int REFERENCES t); INSERT INTO u VALUES (1); COMMENT ON TABLE u IS 'refers'`);
+    await runPsql(server, `CREATE ROLE ${quoteName(user)} LOGIN CREATEDB`);
+    try {
+      const at = new URL(url);
+      at.username = user;
+      await restoreCopy(at.href, await copyDatabase(plain.url), { noOwner: true });
+      expect(await runPsql(at.href, 'SELECT count(*), max(h::text) FROM t JOIN u ON u.t <= t.id')).toBe(
+        '10|"a"=>"1"',
+      );
+    } finally {
+      await runPsql(server, `DROP DATABASE IF EXISTS ${quoteName(name)}; DROP ROLE ${quoteName(user)}`);
+    }
+  });
+
   it('gives the same schema, rows, sequences, large objects and properties', async () => {
     await restoreCopy(url, copy, { loaders: 2 });
     expect(await databases()).toBe(name);
@@ -57,5 +88,6 @@ describe('a restore of a whole database', () => {
     expect(await runPsql(url, `SELECT count(*) FROM pg_namespace WHERE nspname = 'holdfast_restore'`)).toBe(
       '0',
     );
+    await withoutSubscription(url);
   });
 });

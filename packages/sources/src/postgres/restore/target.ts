@@ -10,6 +10,7 @@ import {
   type Sig,
 } from '@holdfast/core';
 import { planTables } from '../full/plan.ts';
+import { pinnedTo } from '../full/reader.ts';
 import { openSession, type Session } from '../session/session.ts';
 import { describeTarget, type Target, toTargetRecord } from '../session/url.ts';
 import { build, recipeOf } from './build.ts';
@@ -114,8 +115,8 @@ class PostgresRestoreTarget implements RestoreTarget {
     const { maintenance, name, open, facts } = parts;
     this.#parts = parts;
     this.problems = parts.problems;
-    this.description = describeTarget({ ...maintenance.target, database: name });
-    this.#temporary = { ...maintenance.target, database: temporaryName(name, open.id) };
+    this.description = describeTarget({ ...pinnedTo(maintenance), database: name });
+    this.#temporary = { ...pinnedTo(maintenance), database: temporaryName(name, open.id) };
     this.loadersMax = Math.min(loadersMost, Math.max(1, facts.freeConnections - connectionsKept));
   }
 
@@ -204,7 +205,7 @@ class PostgresRestoreTarget implements RestoreTarget {
       temporary: this.#temporary.database,
       id: open.id,
       wanted,
-      eventTriggers: passes.eventTriggers,
+      last: passes.last,
       published: () => {
         this.#litter = undefined;
       },
@@ -224,7 +225,7 @@ class PostgresRestoreTarget implements RestoreTarget {
     const { maintenance, name, open } = this.#parts;
     if (maintenance.alive) return await dropTemporary(maintenance, this.#temporary.database, mark);
     const signal = new AbortController().signal;
-    await using again = await openSession(maintenance.target, { signal });
+    await using again = await openSession(pinnedTo(maintenance), { signal });
     // The lock went with the lost session. Whoever has it now may have taken up this very database.
     const holder = await lockTarget(again, name, { signal, clock: open.clock, waitMs: 0 });
     if (!holder) await dropTemporary(again, this.#temporary.database, mark);

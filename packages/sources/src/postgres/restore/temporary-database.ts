@@ -1,6 +1,7 @@
 import { HoldfastError } from '@holdfast/core';
 import { quoteIdentifier, quoteLiteral } from '../full/names.ts';
-import type { Session } from '../session/session.ts';
+import { pinnedTo } from '../full/reader.ts';
+import { openSession, type Session } from '../session/session.ts';
 import { birthLimit, type Mark, readMark, writeMark } from './temporary-name.ts';
 
 /** How CREATE DATABASE is asked for the locale of the source. */
@@ -143,6 +144,7 @@ export async function dropLeftover(maintenance: Session, leftover: Leftover): Pr
       },
     );
   }
+  await dropSubscriptions(maintenance, leftover.name);
   await maintenance.exec(
     `DROP DATABASE IF EXISTS ${quoteIdentifier(leftover.name)}`,
     `dropping ${leftover.name}`,
@@ -159,5 +161,36 @@ export async function dropTemporary(maintenance: Session, name: string, mark: Ma
     (each) => each.name === name && (each.mark === undefined || each.mark.id === mark.id),
   );
   if (!ours) return;
+  await dropSubscriptions(maintenance, name);
   await maintenance.exec(`DROP DATABASE IF EXISTS ${quoteIdentifier(name)} WITH (FORCE)`, `dropping ${name}`);
+}
+
+/**
+ * The last thing that is restored, and in the way of DROP DATABASE. They never were connected to anything: without
+ * the name of their slot they go without asking the publisher, whose slot belongs to the database that was backed up.
+ */
+async function dropSubscriptions(maintenance: Session, name: string): Promise<void> {
+  const found = await maintenance.rows<{ name: string }>(
+    `SELECT s.subname AS name FROM pg_catalog.pg_subscription s JOIN pg_catalog.pg_database d ON d.oid = s.subdbid
+     WHERE d.datname = $1`,
+    [name],
+    'looking for subscriptions',
+  );
+  if (found.length === 0) return;
+  const signal = new AbortController().signal;
+  await using session = await openSession(pinnedTo(maintenance), { signal, database: name });
+  // Dropping a subscription fires event triggers, dropping an event trigger does not.
+  const triggers = await session.rows<{ name: string }>(
+    'SELECT evtname AS name FROM pg_catalog.pg_event_trigger',
+  );
+  for (const each of triggers) {
+    await session.exec(`DROP EVENT TRIGGER ${quoteIdentifier(each.name)}`, 'dropping event triggers');
+  }
+  for (const each of found.map((row) => quoteIdentifier(row.name))) {
+    await session.exec(
+      `ALTER SUBSCRIPTION ${each} DISABLE; ALTER SUBSCRIPTION ${each} SET (slot_name = NONE);
+       DROP SUBSCRIPTION ${each}`,
+      'dropping subscriptions',
+    );
+  }
 }

@@ -148,6 +148,24 @@ describe('decoding what test_decoding prints', () => {
     expect(Buffer.from(decoder.written()).toString()).toContain('["insert",0,["1","a"]]');
   });
 
+  it('makes room for whatever a block holds: large values, many rows, a TRUNCATE of many relations', () => {
+    const large = 'x'.repeat(5_000_000);
+    const rows = Array.from(
+      { length: 20_000 },
+      (_, id) => `table public.t: INSERT: id[integer]:${id} name[text]:'${'y'.repeat(200)}'`,
+    );
+    const names = Array.from({ length: 5_000 }, (_, i) => `a.b${i}`);
+    const texts = ['BEGIN', `table public.t: INSERT: id[integer]:1 name[text]:'${large}'`, ...rows, commit];
+    const lines = decode(
+      [...texts, 'BEGIN', `table ${names.join(', ')}: TRUNCATE: (no-flags)`, commit],
+      known,
+      1 << 30,
+    );
+    expect(lines[2]).toEqual(['insert', 0, ['1', large]]);
+    expect(lines[20_002]).toEqual(['insert', 0, ['19999', 'y'.repeat(200)]]);
+    expect(lines.at(-2)).toEqual(['truncate', 5_000]);
+  });
+
   it('refuses an answer that ends inside a transaction, and a line that it cannot read', () => {
     const decoder = new ChangeDecoder(known);
     decoder.decode(Buffer.from('["0/1","BEGIN"]\n'));

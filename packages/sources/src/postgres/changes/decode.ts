@@ -47,7 +47,7 @@ export class ChangeDecoder {
   readonly #relations = new Map<string, Relation>();
   /** The relation of the line before, and `table public.t: ` as it stood there: most lines name the same one again. */
   #last: { readonly mark: Buffer; readonly relation: Relation } | undefined;
-  readonly #scratch = { full: new Spans(), old: new Spans() };
+  readonly #scratch = { full: new Spans(), old: new Spans(), end: 0 };
   readonly #clock = new CommitClock();
   #declared = 0;
   #lines = 0;
@@ -77,7 +77,7 @@ export class ChangeDecoder {
     const end = bytes.lastIndexOf(newline) + 1;
     let at = 0;
     while (at < end) {
-      const next = this.#line(bytes, at);
+      const next = this.#line(bytes, at, end);
       if (typeof next === 'string') return { rest: bytes.subarray(at), unknown: next };
       at = next;
     }
@@ -127,14 +127,14 @@ export class ChangeDecoder {
   }
 
   /** One line; returns where the next begins, or the name of a relation that has to be found first. */
-  #line(line: Buffer, start: number): number | string {
+  #line(line: Buffer, start: number, blockEnd: number): number | string {
     // A position has neither quote nor backslash, so the next quote ends it; behind it stands `,"`.
     let positionEnd = start + 2;
     while (line[positionEnd] !== quote && line[positionEnd] !== newline) positionEnd++;
     const from = positionEnd + 3;
-    const end = line.indexOf(newline, from) + 1;
-    // What a line becomes is shorter than it, but for a TRUNCATE of many relations with short names.
-    this.#out.reserve(4 * (end - start) + lineSlack);
+    this.#scratch.end = from;
+    // What a line becomes is no longer than the line. Where it ends is not known yet, but where the block does.
+    this.#out.reserve(blockEnd - start + lineSlack);
     switch (line[from]) {
       case 0x74: {
         // table …
@@ -154,7 +154,9 @@ export class ChangeDecoder {
       default:
         throw unexpected(line, from);
     }
-    return end;
+    // Whoever has read the line knows where it ends; what was only counted has yet to be looked through.
+    const { end } = this.#scratch;
+    return line[end] === quote && line[end + 2] === newline ? end + 3 : line.indexOf(newline, from) + 1;
   }
 
   #commit(line: Buffer, start: number, from: number): void {

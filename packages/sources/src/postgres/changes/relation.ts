@@ -23,6 +23,8 @@ interface Heads {
 export interface Scratch {
   readonly full: Spans;
   readonly old: Spans;
+  /** Up to where the line has been read. */
+  end: number;
 }
 
 const ascii = (text: string): Uint8Array => new TextEncoder().encode(text);
@@ -88,7 +90,7 @@ export class Relation {
     if (heads === undefined) return false;
     switch (line[at]) {
       case 0x49: // INSERT:
-        if (!this.#readFull(line, at + 7, scratch.full)) return false;
+        if (!this.#readFull(line, at + 7, scratch)) return false;
         out.bytes(heads.insert);
         return this.#writeRow(line, scratch.full, undefined, out);
       case 0x55: // UPDATE:
@@ -97,6 +99,7 @@ export class Relation {
         // DELETE:
         const end = this.#readOld(line, at + 7, scratch.old);
         if (end < 0 || line[end] !== lineEnd) return false;
+        scratch.end = end;
         out.bytes(heads.delete);
         this.#writeKey(line, scratch.old, out);
         out.byte(closeBracket);
@@ -104,14 +107,16 @@ export class Relation {
         return true;
       }
       case 0x54: // TRUNCATE:
-        out.bytes(heads.truncate);
+        // One line of the server may name many relations, and become many lines here.
+        out.insert(heads.truncate);
         return true;
       default:
         return false;
     }
   }
 
-  #update(line: Buffer, from: number, { full, old }: Scratch, out: LineWriter): boolean {
+  #update(line: Buffer, from: number, scratch: Scratch, out: LineWriter): boolean {
+    const { full, old } = scratch;
     let at = from;
     const withOld = startsWith(line, at, oldKeyMark);
     if (withOld) {
@@ -119,7 +124,7 @@ export class Relation {
       if (at < 0 || !startsWith(line, at, newTupleMark)) return false;
       at += newTupleMark.length;
     }
-    if (!this.#readFull(line, at, full)) return false;
+    if (!this.#readFull(line, at, scratch)) return false;
     out.bytes((this.#heads as Heads).update);
     if (withOld && this.#keyChanged(line, full, old)) this.#writeKey(line, old, out);
     else out.bytes(nullWord);
@@ -127,7 +132,8 @@ export class Relation {
     return this.#writeRow(line, full, withOld ? old : undefined, out);
   }
 
-  #readFull(line: Buffer, from: number, full: Spans): boolean {
+  #readFull(line: Buffer, from: number, scratch: Scratch): boolean {
+    const { full } = scratch;
     let end = this.#order.length > 0 ? readTuple(line, from, this.#full, full) : -1;
     if (end < 0) {
       const layout = learnLayout(line, from);
@@ -138,7 +144,9 @@ export class Relation {
       this.#keyInFull = indexes(layout, this.shape?.key ?? []) ?? none;
       end = readTuple(line, from, layout, full);
     }
-    return end >= 0 && line[end] === lineEnd;
+    if (end < 0 || line[end] !== lineEnd) return false;
+    scratch.end = end;
+    return true;
   }
 
   /** Where the wanted columns stand in a layout; undefined if one is missing, or one that nobody knows is there. */

@@ -2,6 +2,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { mkdir, open } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemCode } from './errors.ts';
+import { exists } from './publish.ts';
 
 const blockBytes = 1_048_576;
 /** Blocks from here on are written as they are; smaller ones are gathered first. */
@@ -22,11 +23,34 @@ export async function syncFolder(path: string): Promise<void> {
   }
 }
 
-/** Makes a folder and what is missing above it, each durably known to the one above it. */
+/** A folder above that another process removes meanwhile, because it was empty, is made again this often. */
+const makeAttemptsMax = 5;
+
+/**
+ * Makes a folder and what is missing above it, each durably known to the one above it. Not by Node's own recursive
+ * `mkdir`, which never ends where a file system lets nothing be made in a folder that is there, and says ENOENT: an
+ * automounter does so while its server is unknown.
+ */
 export async function makeFolder(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: folderMode });
-  if (first === undefined) return;
-  for (let at = path; at.length >= first.length; at = dirname(at)) await syncFolder(dirname(at));
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await makeMissing(path);
+    } catch (error) {
+      if (systemCode(error) !== 'ENOENT' || attempt === makeAttemptsMax) throw error;
+    }
+  }
+}
+
+async function makeMissing(path: string): Promise<void> {
+  if (await exists(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) await makeMissing(parent);
+  try {
+    await mkdir(path, { mode: folderMode });
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
+  await syncFolder(parent);
 }
 
 /** Writes blocks one after the other in large pieces. A block is done with before the next one is asked for. */

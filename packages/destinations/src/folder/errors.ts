@@ -51,6 +51,11 @@ export async function folderError(error: unknown, context: FolderContext): Promi
         cause: error,
         hint: `mount the file system of ${root} for writing; systems remount a failing disk read-only: look at its log`,
       });
+    case 'ENOENT':
+      return new HoldfastError('unavailable', `${about}: there is no such folder, and none can be made`, {
+        cause: error,
+        hint: `is the path of ${root} right, does no symbolic link lead nowhere, and is its file system mounted?`,
+      });
     case 'ESTALE':
     case 'ENOTCONN':
     case 'EIO':

@@ -77,7 +77,7 @@ export class FolderDestination implements Destination {
   async prepare(o: Sig & { readonly neverOn?: readonly string[] }): Promise<readonly string[]> {
     throwIfAborted(o.signal);
     const scratch = join(this.#root.path, temporaryName());
-    return this.#telling('write to', scratch, async () => {
+    return this.#telling('write to', this.#root.path, async () => {
       await this.#checkForWriting();
       await proveWritable(this.#root, this.#publisher, { ...o, scratch });
       throwIfAborted(o.signal);

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import { HoldfastError, type Sig } from '@holdfast/core';
-import { interpolate } from '@holdfast/service';
+import { assertSourceScheme, interpolate } from '@holdfast/service';
 
 const lengthMax = 63;
 
@@ -28,6 +28,8 @@ export function nodeName(host = hostname()): string {
  * @throws HoldfastError config_invalid when the URL does not tell it
  */
 export async function taskNameOf(url: string, o: Sig): Promise<string> {
+  // A URL of another kind has no database's name either, but that is not what is wrong with it.
+  assertSourceScheme(url);
   const name = toName(databaseOf(await interpolate(url, o)) ?? '');
   if (name !== '') return name;
   throw new HoldfastError('config_invalid', "the source's URL names no database to call the task after", {

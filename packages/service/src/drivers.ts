@@ -53,6 +53,11 @@ export function findDestinationDriver(url: string): Promise<DestinationDriver> {
   return find(destinationDrivers, 'destination', url).load();
 }
 
+/** @throws HoldfastError config_invalid when no source has the URL's scheme */
+export function assertSourceScheme(url: string): void {
+  find(sourceDrivers, 'source', url);
+}
+
 /** The URL itself is never part of the message: what a person mistyped may well hold a password. */
 function find<Driver>(list: readonly DriverEntry<Driver>[], role: Role, url: string): DriverEntry<Driver> {
   const scheme = schemeOf(url);

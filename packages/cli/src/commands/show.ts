@@ -20,11 +20,17 @@ export async function runShow({ values, operands }: Call<typeof show>, context: 
   return 0;
 }
 
-/** As a script that a client of the database could run. */
+/** As a script that a client of the database can run; what is no statement stands in comments. */
 function describeSchema(schema: readonly SchemaStatement[]): string {
-  return schema
-    .map(({ section, type, name, text }) => `-- ${section} ${type} ${name}\n${text.trim()}\n`)
-    .join('\n');
+  return schema.map(describeStatement).join('\n');
+}
+
+function describeStatement({ section, type, name, text }: SchemaStatement): string {
+  const title = `-- ${section} ${type} ${name}`.trimEnd();
+  const words = text.trim();
+  // SQLite keeps its statements without an end.
+  if (section !== 'database') return `${title}\n${words}${words.endsWith(';') ? '' : ';'}\n`;
+  return words === '' ? `${title}\n` : `${title}: ${words.replaceAll('\n', '\n--   ')}\n`;
 }
 
 function describeManifest(manifest: Manifest, context: Context): string {

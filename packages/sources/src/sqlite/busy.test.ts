@@ -179,3 +179,21 @@ describe('reading', () => {
     }
   });
 });
+
+describe('other connections of this process', () => {
+  test('keep their locks while and after a backup reads', async () => {
+    using at = folder();
+    const path = join(at.path, 'a.db');
+    makeBank(path, 'WAL');
+    const own = new DatabaseSync(path);
+    own.exec('UPDATE account SET balance = 1 WHERE id = 1; BEGIN; SELECT * FROM account LIMIT 1');
+    await using source = await openSource(`sqlite:${path}`);
+    await new MemoryChain(source).full();
+    // The last connection to close removes the WAL: another process must see that it is not the last.
+    const script = `const db = new (require('node:sqlite').DatabaseSync)(${JSON.stringify(path)}); db.exec('SELECT * FROM account'); db.close()`;
+    const child = spawn(process.execPath, ['-e', script], { stdio: 'inherit' });
+    await once(child, 'exit');
+    expect(existsSync(`${path}-shm`)).toBe(true);
+    own.close();
+  });
+});

@@ -1,10 +1,11 @@
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+import { fstatSync, readSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Clock, HoldfastError } from '@holdfast/core';
 import { type DatabaseFile, databaseFiles, openConnection, pragma, whenFree } from './connection.ts';
 import { guarded, translate } from './errors.ts';
 import { quoteName } from './names.ts';
 import type { PageImage } from './page-file.ts';
+import { rawDescriptor } from './raw-files.ts';
 import type { SqliteUrl } from './url.ts';
 import { readWalIndex, type WalState } from './wal-index.ts';
 
@@ -60,31 +61,23 @@ export class Frozen implements Disposable {
   }
 }
 
-/** Descriptors of one database's files, opened once and closed after the connection: see `PageImage`. */
+/** One database's files, as they are read beside SQLite. */
 class RawFiles {
   readonly file: DatabaseFile;
   readonly fd: number;
-  #walFd: number | undefined;
-  #shmFd: number | undefined;
 
   constructor(file: DatabaseFile) {
     this.file = file;
-    this.fd = openSync(file.path, 'r');
+    this.fd = rawDescriptor(file.path);
   }
 
   walFd(): number {
-    this.#walFd ??= openSync(`${this.file.path}-wal`, 'r');
-    return this.#walFd;
+    return rawDescriptor(`${this.file.path}-wal`);
   }
 
   /** A WAL-index lives as long as someone has the database open, which we have. */
   shmFd(): number {
-    this.#shmFd ??= openSync(`${this.file.path}-shm`, 'r');
-    return this.#shmFd;
-  }
-
-  close(): void {
-    for (const fd of [this.fd, this.#walFd, this.#shmFd]) if (fd !== undefined) closeSync(fd);
+    return rawDescriptor(`${this.file.path}-shm`);
   }
 }
 
@@ -93,7 +86,6 @@ export async function freeze(url: SqliteUrl, o: FreezeOptions): Promise<Frozen> 
   const raws: RawFiles[] = [];
   const close = (): void => {
     db.close();
-    for (const raw of raws) raw.close();
   };
   try {
     const files = databaseFiles(url);

@@ -3,9 +3,7 @@ import { HoldfastError } from '@holdfast/core';
 
 /**
  * The pages of one database as they are in a frozen read transaction. Plain data: it goes to other threads, which
- * read with the same file descriptors. They must neither open nor close the files themselves: a close of any
- * descriptor drops every POSIX lock that this process has on the file, the frozen transaction's own among them
- * (https://sqlite.org/howtocorrupt.html, section 2.2).
+ * read with the same file descriptors. They must neither open nor close the files themselves: `raw-files.ts` says why.
  */
 export interface PageImage {
   /** For messages. */

@@ -24,7 +24,7 @@ import { readLogEnd } from './log-end.ts';
 import { parseLsn } from './lsn.ts';
 import { ChangeLog } from './peek.ts';
 import { type Findings, needsView, whatDiffers } from './settle.ts';
-import { createSlot, openReplication, slotName } from './slot.ts';
+import { createSlot, openReplication, temporarySlotName } from './slot.ts';
 import { type ChangeState, parseState } from './state.ts';
 import { readSurvey, type Survey, stateOf } from './survey.ts';
 
@@ -51,7 +51,10 @@ export async function openChanges(target: Target, o: OpenChanges): Promise<Postg
       freeBytes: await freeBytesAtServer(session),
     });
     await checkContinuity(session, { ...o, facts, state, limitBytes });
-    const log = await ChangeLog.open(reading, { slot: state.slot, twin: slotName(o.label, 'read') });
+    const log = await ChangeLog.open(reading, {
+      slot: state.slot,
+      twin: temporarySlotName(o.label, reading),
+    });
     return new PostgresChangeView({ ...o, state, session, reading, facts, log, limitBytes });
   } catch (caught) {
     await Promise.all([session[Symbol.asyncDispose](), reading[Symbol.asyncDispose]()]);
@@ -126,7 +129,7 @@ export class PostgresChangeView implements ChangeView {
     const { session, log, state, label, signal, clock } = this.#parts;
     const wait = { watcher: session, clock, notice: (text: string) => void this.#notices.push(text) };
     await using replication = await openReplication(pinnedTo(session), { signal });
-    const slot = await createSlot(replication, label, { signal, use: 'view', wait });
+    const slot = await createSlot(replication, label, { signal, temporary: true, wait });
     await beginView(session, slot.snapshot);
     const survey = await readSurvey(session, state);
     yield* log.read(slot.consistentPoint, read);

@@ -181,12 +181,12 @@ describe('slots', () => {
       sleep: (ms: number, stop: AbortSignal) => clock.sleep(ms / 20, stop),
     };
     const wait = { watcher, clock: quick, notice: (text: string) => told(text) };
-    const making = createSlot(replication, chain.label, { signal, use: 'view', wait });
+    const making = createSlot(replication, chain.label, { signal, temporary: true, wait });
     expect(await notice).toMatch(
       new RegExp(`^the transaction of process ${holder.processId} of \\w+ in \\w+ is open for \\d+ s`),
     );
     await holder.exec('COMMIT');
-    expect((await making).name).toBe(`holdfast_${chain.label}__view`);
+    expect((await making).name).toBe(`holdfast_${chain.label}__${replication.processId}`);
   });
 
   it('are found, described, dropped by label, by state, or all together', async () => {

@@ -31,6 +31,8 @@ export async function readLogEnd(session: Session, o: Sig): Promise<Mark> {
   if (parseLsn(row.flushed) >= withoutPageHeader(parseLsn(row.inserted))) {
     return { position: row.flushed, timeMs: row.timeMs };
   }
+  // `off` may be the database's or the role's default; a standby's confirmation is not waited for.
+  await session.exec('SET synchronous_commit = local', 'making the log durable');
   const [message] = await session.rows<{ position: string }>(
     `SELECT pg_catalog.pg_logical_emit_message(true, 'holdfast', '')::text AS position`,
     undefined,

@@ -6,15 +6,18 @@ import { watchWaiting } from './slot-wait.ts';
 
 const prefix = 'holdfast_';
 
-/** What a slot is for: the chain's own one stays; the others are temporary and die with their connection. */
-export type SlotUse = 'keep' | 'read' | 'view';
+/** The slot of a chain. `label` is `[a-z0-9_]{1,40}`; PostgreSQL allows names of 63 characters. */
+export function slotName(label: string): string {
+  if (/^[a-z0-9_]{1,40}$/.test(label)) return `${prefix}${label}`;
+  throw new HoldfastError('internal', `${JSON.stringify(label)} cannot be part of the name of a slot`);
+}
 
-/** `label` is `[a-z0-9_]{1,40}`; the longest name then is 58 of the 63 characters that PostgreSQL allows. */
-export function slotName(label: string, use: SlotUse = 'keep'): string {
-  if (!/^[a-z0-9_]{1,40}$/.test(label)) {
-    throw new HoldfastError('internal', `${JSON.stringify(label)} cannot be part of the name of a slot`);
-  }
-  return use === 'keep' ? `${prefix}${label}` : `${prefix}${label}__${use}`;
+/**
+ * A slot that ends with its session. It carries the session's number: that of a run which has just been given up may
+ * be there for a moment yet.
+ */
+export function temporarySlotName(label: string, session: Session): string {
+  return `${slotName(label)}__${session.processId}`;
 }
 
 export interface CreatedSlot {
@@ -27,7 +30,8 @@ export interface CreatedSlot {
 
 export interface CreateSlot {
   readonly signal: AbortSignal;
-  readonly use?: SlotUse;
+  /** It ends with the session, and has a name of its own. */
+  readonly temporary?: boolean;
   /** To say what it waits for: open transactions have to end before a slot can begin. */
   readonly wait?: {
     readonly watcher: Session;
@@ -58,8 +62,8 @@ export async function openReplication(target: Target, o: { readonly signal: Abor
  * transactions that are open at that moment, and blocks none.
  */
 export async function createSlot(replication: Session, label: string, o: CreateSlot): Promise<CreatedSlot> {
-  const name = slotName(label, o.use);
-  const temporary = (o.use ?? 'keep') === 'keep' ? '' : 'TEMPORARY ';
+  const name = o.temporary ? temporarySlotName(label, replication) : slotName(label);
+  const temporary = o.temporary ? 'TEMPORARY ' : '';
   const done = new AbortController();
   const watching =
     o.wait &&

@@ -37,6 +37,13 @@ export async function forgetChanges(
   await dropSlot(session, name, o);
 }
 
+/** What `source prepare` says: slots are made by full backups, and nothing has to be there before. */
+export function prepareChanges(): readonly string[] {
+  return [
+    'nothing has to be made in a PostgreSQL database: a full backup that keeps changes makes its replication slot',
+  ];
+}
+
 /** Drops every slot of ours in this database: nothing else of Holdfast's is ever in it. */
 export async function forgetAll(target: Target, o: Upkeep): Promise<readonly string[]> {
   await using session = await openSession(target, { signal: o.signal });

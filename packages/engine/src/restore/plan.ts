@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto';
-import { backupName, type RestoreTarget, type SchemaStatement, type Sig } from '@holdfast/core';
+import {
+  backupName,
+  HoldfastError,
+  type RestoreTarget,
+  type SchemaStatement,
+  type Sig,
+} from '@holdfast/core';
 import type { RestorePlanSummary, RestoreRequest, RestoreTools } from '../api.ts';
 import { chainsOfTask, readSchema } from '../catalog/show.ts';
 import { type Content, contentAt } from './content.ts';
@@ -25,6 +31,12 @@ export async function openPlan(request: RestoreRequest, tools: RestoreTools, o: 
   const head = point.backups.at(-1)?.manifest;
   const from = (schemaBackups.at(-1) ?? point.backups[0])?.manifest.source;
   if (!head || !from) throw new Error('a point without backups');
+  if (from.type !== tools.target.type)
+    throw new HoldfastError(
+      'unsupported',
+      `a backup of ${from.type} cannot be restored into ${tools.target.type}`,
+      { hint: `name a target of type ${from.type}` },
+    );
   const target = await tools.target.openTarget({
     from,
     id: restoreId(point),

@@ -92,7 +92,7 @@ async function make(dataFolder: string, kind: DataKind, factor: number): Promise
     tables: await countRows(server, kind, tables),
     textBytes: await textBytes(server, kind, tables),
   };
-  await server.settle();
+  await server.checkpoint();
   await made.stop('fast');
   await rename(made.dataFolder, dataFolder);
   return facts;

@@ -49,7 +49,7 @@ interface Arguments {
   readonly json: boolean;
 }
 
-/** Undefined when the person asked for help, or for something that there is not. */
+/** Undefined when the person asked for help; throws when they asked for something that there is not. */
 function readArguments(): Arguments | undefined {
   const { values } = parseArgs({
     options: {
@@ -94,6 +94,7 @@ async function runSuites(args: Arguments): Promise<{ reports: SuiteReport[]; fai
   const failures: Failure[] = [];
   for (const suite of args.suites) {
     log(`${suite.name}: ${suite.summary}`);
+    await workspace.clear();
     try {
       const rounds = args.rounds ?? suite.roundsDefault ?? roundsDefault;
       const made = await suite.run({ workspace, scale: args.scale, rounds, log });
@@ -103,6 +104,8 @@ async function runSuites(args: Arguments): Promise<{ reports: SuiteReport[]; fai
       const message = error instanceof Error ? error.message : String(error);
       failures.push({ suite: suite.name, message });
       log(`${suite.name} failed: ${message}`);
+      // In the place of its tables too: what was redirected must not look complete.
+      if (!args.json) process.stdout.write(`\n${suite.name} FAILED: ${message}\n\n`);
     }
   }
   return { reports, failures };
@@ -127,7 +130,13 @@ function asJson(
 }
 
 async function main(): Promise<number> {
-  const args = readArguments();
+  let args: Arguments | undefined;
+  try {
+    args = readArguments();
+  } catch (error) {
+    log(`${error instanceof Error ? error.message : error}\n\n${usage}`);
+    return 2;
+  }
   if (args === undefined) {
     process.stdout.write(usage);
     return 0;

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { type PostgresServer, quoteName, quoteText } from '@holdfast/testing';
 import { runCommand } from './command.ts';
+import type { RoundsOptions } from './rounds.ts';
+import type { SuiteOptions } from './suite.ts';
 
 /** `mixed`: pgbench rows, text with JSON, and digests; `pgbench`: pgbench rows alone, which are mostly blanks. */
 export type DataKind = 'mixed' | 'pgbench';
@@ -59,8 +61,16 @@ export class BenchServer implements AsyncDisposable {
     return (await this.tool('psql', args, [statements])).trimEnd();
   }
 
-  /** A checkpoint: no tool pays for what was written before it. */
-  async settle(): Promise<void> {
+  /** How rounds go on this server: no tool pays for what was written before it. */
+  rounds({ workspace, rounds, log }: SuiteOptions): RoundsOptions {
+    const settle = async () => {
+      await this.checkpoint();
+      await workspace.settle();
+    };
+    return { rounds, log, settle, servers: [this.#server.pid] };
+  }
+
+  async checkpoint(): Promise<void> {
     await this.sql('postgres', 'CHECKPOINT');
   }
 

@@ -45,15 +45,26 @@ export async function holdfast(
 }
 
 interface StoredManifest {
-  readonly chunks: readonly { readonly kind: string; readonly rows: number }[];
+  readonly chunks: readonly {
+    readonly path: string;
+    readonly kind: string;
+    readonly rows: number;
+    readonly tables?: Readonly<Record<string, number>>;
+  }[];
 }
 
-/** The rows of all tables that the only backup in a folder says it holds. */
+/** The rows and changes that the newest backup in a folder says it holds, without the database's own statistics. */
 export async function rowsStored(folder: string): Promise<number> {
   const names = (await readdir(folder, { recursive: true })).filter((name) =>
     name.endsWith('.manifest.json'),
   );
-  if (names.length !== 1) throw new Error(`${folder} holds ${names.length} manifests instead of one`);
-  const manifest = JSON.parse(await readFile(join(folder, names[0] ?? ''), 'utf8')) as StoredManifest;
-  return manifest.chunks.reduce((sum, { kind, rows }) => sum + (kind === 'rows' ? rows : 0), 0);
+  const newest = names.sort().at(-1);
+  if (newest === undefined) throw new Error(`${folder} holds no manifest`);
+  const manifest = JSON.parse(await readFile(join(folder, newest), 'utf8')) as StoredManifest;
+  let rows = 0;
+  for (const chunk of manifest.chunks) {
+    if (chunk.kind === 'rows' && !chunk.path.includes('sqlite_')) rows += chunk.rows;
+    for (const changes of Object.values(chunk.tables ?? {})) rows += changes;
+  }
+  return rows;
 }

@@ -17,6 +17,8 @@ export interface MemoryPeak {
 export class MemoryWatch {
   #root = 0;
   #samples = 0;
+  /** Asked for when a process is first seen: one that ends has no name any more. */
+  readonly #commands = new Map<number, string>();
   #peak: Omit<MemoryPeak, 'samples'> = { bytes: 0, processes: [] };
   #watching: Promise<void> | undefined;
 
@@ -46,12 +48,16 @@ export class MemoryWatch {
 
   #sample(): void {
     const each = descendants(this.#root).map((pid) => ({ pid, bytes: pssOf(pid) }));
+    for (const { pid } of each) if (!this.#commands.get(pid)) this.#commands.set(pid, commandOf(pid));
     const bytes = each.reduce((sum, one) => sum + one.bytes, 0);
     if (bytes === 0) return;
     this.#samples++;
     if (bytes <= this.#peak.bytes) return;
     each.sort((a, b) => b.bytes - a.bytes);
-    this.#peak = { bytes, processes: each.map((one) => ({ command: commandOf(one.pid), bytes: one.bytes })) };
+    this.#peak = {
+      bytes,
+      processes: each.map((one) => ({ command: this.#commands.get(one.pid) ?? '', bytes: one.bytes })),
+    };
   }
 }
 

@@ -1,3 +1,5 @@
+import { cpuSeconds } from './cpu.ts';
+
 /** One of the things that are measured beside one another. */
 export interface Subject {
   readonly name: string;
@@ -32,6 +34,8 @@ export interface RoundsOptions {
   readonly log: (line: string) => void;
   /** Called before each run is timed. */
   readonly settle: () => Promise<void>;
+  /** Processes whose children work for the subjects: a server's sessions. */
+  readonly servers?: readonly number[];
   /** Without one where no times are compared. */
   readonly warmUp?: boolean;
 }
@@ -64,21 +68,20 @@ export async function measure(subjects: readonly Subject[], options: RoundsOptio
   }));
 }
 
-async function measureOnce(
-  tally: Tally,
-  round: Round,
-  { rounds, log, settle }: RoundsOptions,
-): Promise<void> {
+async function measureOnce(tally: Tally, round: Round, options: RoundsOptions): Promise<void> {
+  const { rounds, log, settle, servers } = options;
   const { subject } = tally;
   const which = round.number === 0 ? 'warm-up' : `round ${round.number}/${rounds}`;
   try {
     await subject.before?.();
     await settle();
+    const cpuBefore = cpuSeconds(servers);
     const start = performance.now();
     const result = await subject.run();
     const seconds = (performance.now() - start) / 1000;
-    const notes = (await subject.after?.(result, round)) ?? {};
-    log(`${which}  ${subject.name}  ${seconds.toFixed(3)} s`);
+    const cpu = cpuSeconds(servers) - cpuBefore;
+    const notes = { 'CPU s': cpu, ...(await subject.after?.(result, round)) };
+    log(`${which}  ${subject.name}  ${seconds.toFixed(3)} s, CPU ${cpu.toFixed(2)} s`);
     if (round.number === 0) return;
     tally.seconds.push(seconds);
     for (const [name, value] of Object.entries(notes)) {

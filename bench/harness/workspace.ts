@@ -23,13 +23,18 @@ export class Workspace implements AsyncDisposable {
     }
     await writeFile(join(folder, 'pid'), String(process.pid));
     const workspace = new Workspace(folder);
-    await emptyFolder(workspace.path());
+    await workspace.clear();
     return workspace;
   }
 
   /** A place for what this run makes. */
   path(...parts: string[]): string {
     return join(this.#folder, 'run', ...parts);
+  }
+
+  /** Removes what was made so far, or by a run that was killed. */
+  async clear(): Promise<void> {
+    await emptyFolder(this.path());
   }
 
   /** A place for data that later runs use again. */

@@ -9,7 +9,8 @@ import { full, fullBackup } from './postgres-subjects.ts';
 const check = 'holdfast check';
 
 /** Reading a full backup again and comparing it with its manifest, beside making it. */
-export const checking: RunSuite = async ({ workspace, scale, rounds, log }) => {
+export const checking: RunSuite = async (options) => {
+  const { workspace, scale, log } = options;
   await using server = await openPostgres(workspace, { kind: 'mixed', scale, log });
   const at = `file:${await emptyFolder(workspace.path('at-check'))}`;
   await holdfast(workspace, ['backup', '--full', '--from', server.url('mixed'), '--to', at]);
@@ -23,11 +24,7 @@ export const checking: RunSuite = async ({ workspace, scale, rounds, log }) => {
       return undefined;
     },
   };
-  const settle = async () => {
-    await server.settle();
-    await workspace.settle();
-  };
-  const measurements = await measure([fullBackup(workspace, server), checkSubject], { rounds, log, settle });
+  const measurements = await measure([fullBackup(workspace, server), checkSubject], server.rounds(options));
   const goals = [new Figures(measurements).ratio(check, full, 0.5)];
   return [{ suite: 'check', on: server.description, measurements, goals }];
 };

@@ -47,7 +47,7 @@ type SizeOptions = Parameters<RunSuite>[0] & { readonly times: number; readonly 
 async function atSize(
   options: SizeOptions,
 ): Promise<{ on: string; measurements: Measurement[]; remarks: string[] }> {
-  const { workspace, scale, rounds, log, times, node } = options;
+  const { workspace, scale, log, times, node } = options;
   await using server = await openPostgres(workspace, { kind: 'mixed', scale, times, log });
   const folder = workspace.path('at-memory');
   const peaks = new Map<Verb, MemoryPeak>();
@@ -75,18 +75,19 @@ async function atSize(
   const subjects = [
     subject('full', [...backup, '--full', '--keep-changes'], async () => {
       await emptyFolder(folder);
+      // It remembers the folder's backups, and would take an empty one for a mount that is gone.
+      await emptyFolder(workspace.path('staging'));
       await server.copy('changing');
     }),
-    subject('incremental', [...backup, '--incremental'], () =>
-      changeOnePercent(server, 'changing', { pattern: 'scattered', turn: turn++ }),
-    ),
+    subject('incremental', [...backup, '--incremental'], async () => {
+      await changeOnePercent(server, 'changing', { pattern: 'scattered', turn: turn++ });
+    }),
     subject('restore', ['restore', '--at', `file:${folder}`, '--to', server.url('restored')], () =>
       server.drop('restored'),
     ),
     subject('check', ['check', '--at', `file:${folder}`], async () => undefined),
   ];
-  const settle = () => server.settle();
-  const measurements = await measure(subjects, { rounds, log, settle, warmUp: false });
+  const measurements = await measure(subjects, { ...server.rounds(options), warmUp: false });
   await server.clean();
   const remarks = [...peaks].map(([verb, peak]) => `at the peak of ${nameOf(verb, times)}: ${parts(peak)}`);
   return { on: server.description, measurements, remarks };

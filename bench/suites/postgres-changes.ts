@@ -13,12 +13,12 @@ const updates = [
   { table: 'measurements', id: 'id', set: 'amount = amount + 1, level = level / 2' },
 ] as const;
 
-/** Changes one row in a hundred of each large table; other ones for each turn up to the hundredth. */
+/** Changes one row in a hundred of each large table, other ones for each turn up to the hundredth; returns how many. */
 export async function changeOnePercent(
   server: BenchServer,
   database: string,
   { pattern, turn }: { pattern: Pattern; turn: number },
-): Promise<void> {
+): Promise<number> {
   const part = turn % 100;
   const statements = updates.map(({ table, id, set }) => {
     const rows = server.facts.tables[table] ?? 0;
@@ -26,7 +26,8 @@ export async function changeOnePercent(
       pattern === 'scattered'
         ? `${id} % 100 = ${part}`
         : `${id} > ${Math.floor((rows * part) / 100)} AND ${id} <= ${Math.floor((rows * (part + 1)) / 100)}`;
-    return `UPDATE ${table} SET ${set} WHERE ${chosen};`;
+    return `WITH changed AS (UPDATE ${table} SET ${set} WHERE ${chosen} RETURNING 1) SELECT count(*) FROM changed;`;
   });
-  await server.sql(database, statements.join('\n'));
+  const counts = await server.sql(database, statements.join('\n'));
+  return counts.split('\n').reduce((sum, each) => sum + Number(each), 0);
 }

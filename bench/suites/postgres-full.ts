@@ -15,7 +15,7 @@ export const postgresFull: RunSuite = async (options) => [
 ];
 
 async function onDatabase(kind: DataKind, options: Parameters<RunSuite>[0]): Promise<SuiteReport> {
-  const { workspace, scale, rounds, log } = options;
+  const { workspace, scale, log } = options;
   await using server = await openPostgres(workspace, { kind, scale, log });
   const subjects = [
     fullBackup(workspace, server),
@@ -23,11 +23,7 @@ async function onDatabase(kind: DataKind, options: Parameters<RunSuite>[0]): Pro
     pgDump(workspace, server, ['-Z1']),
     pgBaseBackup(workspace, server),
   ];
-  const settle = async () => {
-    await server.settle();
-    await workspace.settle();
-  };
-  const measurements = await measure(subjects, { rounds, log, settle });
+  const measurements = await measure(subjects, server.rounds(options));
   const figures = new Figures(measurements);
   const size = (name: string) => figures.note(name, 'stored MB');
   const sizes: Goal = {

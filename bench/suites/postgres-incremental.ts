@@ -1,7 +1,7 @@
 import { openPostgres } from '../data-postgres.ts';
 import type { BenchServer } from '../harness/bench-server.ts';
 import { emptyFolder, filesIn } from '../harness/folders.ts';
-import { holdfast, type Report } from '../harness/holdfast.ts';
+import { holdfast, type Report, rowsStored } from '../harness/holdfast.ts';
 import { Figures, type Goal } from '../harness/report.ts';
 import { measure, type Subject } from '../harness/rounds.ts';
 import type { RunSuite } from '../harness/suite.ts';
@@ -13,7 +13,8 @@ const database = 'changing';
 const unchanged = 'incremental, nothing changed';
 
 /** Incrementals after one row in a hundred has changed, and after nothing has, beside the full backup. */
-export const postgresIncremental: RunSuite = async ({ workspace, scale, rounds, log }) => {
+export const postgresIncremental: RunSuite = async (options) => {
+  const { workspace, scale, log } = options;
   await using server = await openPostgres(workspace, { kind: 'mixed', scale, log });
   await server.copy(database);
   const folder = await emptyFolder(workspace.path('at-chain'));
@@ -22,14 +23,12 @@ export const postgresIncremental: RunSuite = async ({ workspace, scale, rounds, 
   await backUp();
   const subjects = [
     fullBackup(workspace, server, database),
-    ...(['contiguous', 'scattered'] as const).map((pattern) => afterChanges(server, pattern, backUp)),
+    ...(['contiguous', 'scattered'] as const).map((pattern) =>
+      afterChanges(server, { pattern, folder, backUp }),
+    ),
     afterNothing(folder, backUp),
   ];
-  const settle = async () => {
-    await server.settle();
-    await workspace.settle();
-  };
-  const measurements = await measure(subjects, { rounds, log, settle });
+  const measurements = await measure(subjects, server.rounds(options));
   const figures = new Figures(measurements);
   const fullSeconds = figures.seconds(full);
   const limited = (pattern: Pattern): Goal => ({
@@ -57,22 +56,25 @@ function nameOf(pattern: Pattern): string {
   return `incremental, 1 % changed, ${pattern}`;
 }
 
-function afterChanges(server: BenchServer, pattern: Pattern, backUp: () => Promise<Report>): Subject {
+function afterChanges(
+  server: BenchServer,
+  { pattern, folder, backUp }: { pattern: Pattern; folder: string; backUp: () => Promise<Report> },
+): Subject {
   // The patterns begin far apart, so that each changes rows that the other has not just changed.
   let turn = pattern === 'contiguous' ? 0 : 50;
+  let changed = 0;
   return {
     name: nameOf(pattern),
-    before: () => changeOnePercent(server, database, { pattern, turn: turn++ }),
+    before: async () => {
+      changed = await changeOnePercent(server, database, { pattern, turn: turn++ });
+    },
     run: backUp,
     after: async (result) => {
-      const { scope, outcome, storedBytes = Number.NaN, rows = 0 } = result as Report;
+      const { scope, outcome, storedBytes = Number.NaN } = result as Report;
       if (scope !== 'incremental' || outcome !== 'stored')
         throw new Error(`the backup was ${outcome}, ${scope}`);
-      if (rows < Math.floor(server.rows / 100) - 10) {
-        throw new Error(
-          `the incremental holds ${rows} lines for ${Math.floor(server.rows / 100)} changed rows`,
-        );
-      }
+      const rows = await rowsStored(folder);
+      if (rows !== changed) throw new Error(`the incremental holds ${rows} changes instead of ${changed}`);
       return { 'stored MB': storedBytes / 1e6 };
     },
   };

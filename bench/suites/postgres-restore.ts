@@ -13,7 +13,8 @@ const verified = 'holdfast restore --verify';
 const peer = 'createdb; pg_restore -j2';
 
 /** Restores into a new database of the same server, beside pg_restore of pg_dump's default dump. */
-export const postgresRestore: RunSuite = async ({ workspace, scale, rounds, log }) => {
+export const postgresRestore: RunSuite = async (options) => {
+  const { workspace, scale, log } = options;
   await using server = await openPostgres(workspace, { kind: 'mixed', scale, log });
   const at = `file:${await emptyFolder(workspace.path('at-restore'))}`;
   await holdfast(workspace, ['backup', '--full', '--from', server.url('mixed'), '--to', at]);
@@ -32,11 +33,7 @@ export const postgresRestore: RunSuite = async ({ workspace, scale, rounds, log 
     },
     intoNew(server, verified, () => verify(workspace, restoreArguments)),
   ];
-  const settle = async () => {
-    await server.settle();
-    await workspace.settle();
-  };
-  const measurements = await measure(subjects, { rounds, log, settle });
+  const measurements = await measure(subjects, server.rounds(options));
   const figures = new Figures(measurements);
   const goals = [
     figures.ratio(restore, peer, 1),

@@ -1,11 +1,12 @@
-import type {
-  ChunkPlan,
-  DriverToken,
-  FrozenView,
-  Mark,
-  ReadResult,
-  Sig,
-  SourceIdentity,
+import {
+  type ChunkPlan,
+  type DriverToken,
+  type FrozenView,
+  HoldfastError,
+  type Mark,
+  type ReadResult,
+  type Sig,
+  type SourceIdentity,
 } from '@holdfast/core';
 import { lockTables } from '../full/locks.ts';
 import { type How, type PlannedTable, planTables } from '../full/plan.ts';
@@ -98,7 +99,7 @@ export class IncrementalView implements FrozenView {
 /** One chunk whatever the table's size: ranges would change with it, and stale ones would stay. */
 function comparedChunk(table: PlannedTable): ChunkPlan {
   const [first] = table.chunks;
-  if (first === undefined) throw new Error('a table has a chunk at least');
+  if (first === undefined) throw new HoldfastError('internal', 'a table has no chunk');
   const sql = table.chunks.flatMap((chunk) => {
     const how = chunk.how as How;
     return how.kind === 'copy' ? [how.sql] : how.kind === 'copies' ? how.sql : [];

@@ -1,4 +1,4 @@
-import type { Mark, Sig } from '@holdfast/core';
+import { HoldfastError, type Mark, type Sig } from '@holdfast/core';
 import { serverTimeMs } from '../full/open-full.ts';
 import type { Session } from '../session/session.ts';
 import { parseLsn } from './lsn.ts';
@@ -26,7 +26,7 @@ SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN pg_catalog.pg_last_wal_repl
  */
 export async function readLogEnd(session: Session, o: Sig): Promise<Mark> {
   const [row] = await session.rows<Row>(query, undefined, 'asking where the log ends');
-  if (!row) throw new Error('a query without FROM has one row');
+  if (!row) throw new HoldfastError('internal', 'a query without FROM has one row');
   o.signal.throwIfAborted();
   if (parseLsn(row.flushed) >= withoutPageHeader(parseLsn(row.inserted))) {
     return { position: row.flushed, timeMs: row.timeMs };

@@ -7,7 +7,3 @@ export function parseLsn(text: string): bigint {
 export function formatLsn(lsn: bigint): string {
   return `${(lsn >> 32n).toString(16)}/${(lsn & 0xffff_ffffn).toString(16)}`.toUpperCase();
 }
-
-export function isLsn(text: string): boolean {
-  return /^[0-9A-F]{1,8}\/[0-9A-F]{1,8}$/.test(text);
-}

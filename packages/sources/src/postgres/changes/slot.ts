@@ -205,7 +205,7 @@ export function explainSlotError(caught: unknown, session: Session): HoldfastErr
   return error;
 }
 
-export function walLevelTooLow(where: string, cause?: unknown): HoldfastError {
+function walLevelTooLow(where: string, cause?: unknown): HoldfastError {
   return new HoldfastError(
     'precondition_failed',
     `wal_level is not logical at ${where}, so changes cannot be kept`,
@@ -216,7 +216,7 @@ export function walLevelTooLow(where: string, cause?: unknown): HoldfastError {
   );
 }
 
-export function mayNotReplicate(user: string, cause?: unknown): HoldfastError {
+function mayNotReplicate(user: string, cause?: unknown): HoldfastError {
   return new HoldfastError('permission_denied', `user ${user} may not use replication slots`, {
     hint: `ALTER ROLE ${quoteIdentifier(user)} REPLICATION; and pg_hba.conf must let it connect`,
     cause,

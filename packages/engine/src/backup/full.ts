@@ -30,20 +30,30 @@ const forgetMaxMs = 10_000;
 export async function makeFull(run: Run, plan: FullPlan, o: Sig): Promise<Made> {
   const { request, tools, startedAtMs } = run;
   const { chain, label } = plan;
-  await using stage = await tools.staging.openRun(
+  const stage = await tools.staging.openRun(
     { task: request.task, chain, sequence: 0, scope: 'full', label, startedAtMs },
     tools.destinations,
     o,
   );
   tools.observer({ kind: 'step', step: 'run-created' });
+  try {
+    return await makeIn(stage, run, plan, o);
+  } catch (error) {
+    // Asked after the stage was disposed: only then is it known whether a manifest that was begun is anywhere. A
+    // backup that may exist is finished by the next run, and wants its changes then.
+    if (plan.keepChanges && !stage.mayExist) await forget(run, label);
+    throw error;
+  }
+}
+
+async function makeIn(opened: Stage, run: Run, plan: FullPlan, o: Sig): Promise<Made> {
+  await using stage = opened;
   const signal = AbortSignal.any([o.signal, stage.signal]);
   try {
-    const manifest = completeManifest(await dump(run, plan, stage, { signal }), tools.clock.now());
-    await commitRun(stage, manifest, tools, { signal });
+    const manifest = completeManifest(await dump(run, plan, stage, { signal }), run.tools.clock.now());
+    await commitRun(stage, manifest, run.tools, { signal });
     return { manifest, reason: plan.reason, stored: true };
   } catch (error) {
-    // A backup that may exist is finished by the next run, and wants its changes then.
-    if (plan.keepChanges && !stage.mayExist) await forget(run, label);
     throw stage.signal.aborted ? HoldfastError.from(stage.signal.reason) : error;
   }
 }

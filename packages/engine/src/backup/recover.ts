@@ -60,6 +60,8 @@ async function commitAgain(stage: Stage, run: StagedRun, tools: BackupTools, o: 
   } catch (error) {
     const failure = HoldfastError.from(error);
     const passes = failure.retryable || failure.code === 'cancelled';
+    // Only then is it known whether a manifest that was begun is anywhere.
+    await stage[Symbol.asyncDispose]();
     if (run.scope === 'full' && !passes && !stage.mayExist)
       await tools.source.forgetChanges({ ...o, label: run.label });
     throw failure;

@@ -97,10 +97,10 @@ class MemoryStage implements Stage {
   readonly #staging: MemoryStaging;
   readonly #over: () => void;
   readonly #failed = new AbortController();
-  #pushes: Promise<void>[] = [];
+  readonly #pushes: Promise<void>[] = [];
   #crashed = false;
   #committed = false;
-
+  #disposed = false;
   mayExist = false;
 
   constructor(
@@ -163,13 +163,18 @@ class MemoryStage implements Stage {
       this.#state.stored.push({ destination, key });
     } catch (error) {
       // What an earlier attempt of this very run has stored is as good as stored now.
-      const same = this.#state.stored.some((one) => one.key === key && one.destination === destination);
+      const { description } = destination;
+      const same = this.#state.stored.some(
+        (one) => one.key === key && one.destination.description === description,
+      );
       if (!same) throw error;
     }
   }
 
   async seal(name: string, manifest: Uint8Array, o: Sig): Promise<void> {
     await misbehave(this.#staging.faults.seal, 'sealing', o);
+    if (this.#staging.crashAt === 'segment-stored') await Promise.allSettled(this.#pushes);
+    this.signal.throwIfAborted();
     const { run, segments } = this.#state;
     if (name !== manifestName(run.sequence, run.scope)) throw new Error(`${name} is not this run's manifest`);
     const named = (JSON.parse(Buffer.from(manifest).toString('utf8')) as Manifest).segments;
@@ -198,15 +203,17 @@ class MemoryStage implements Stage {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#pushes);
-    this.#pushes = [];
-    if (this.#crashed) return;
+    if (this.#crashed || this.#disposed) return;
+    this.#disposed = true;
+    // A backup that is at a destination can only be finished, by the next run.
+    const exists = this.#state.stored.some(({ key }) => key.endsWith('.manifest.json'));
+    if (!this.#committed && exists) return;
+    this.mayExist = false;
     this.#over();
     rmSync(this.directory, { recursive: true, force: true });
     if (this.#committed) return;
     const { signal } = new AbortController();
-    // The manifest first: what exists without its segments would be a backup that does not restore.
-    for (const { destination, key } of this.#state.stored.reverse())
-      await destination.delete(key, { signal });
+    for (const { destination, key } of this.#state.stored) await destination.delete(key, { signal });
   }
 }
 

@@ -1,0 +1,392 @@
+import type { Manifest } from '@holdfast/core';
+import {
+  failing,
+  MemoryDatabase,
+  MemoryDestination,
+  MemorySource,
+  type StagingCrash,
+  texts,
+} from '@holdfast/testing';
+import { describe, expect, test } from 'vitest';
+import { listTasks } from '../catalog/listing.ts';
+import { readManifest } from '../manifest-file.ts';
+import { backupRequest, errorOf, never, openWorld, type World } from '../world.fixture.ts';
+import { backup } from './backup.ts';
+
+const orders = '/p.orders';
+
+async function shop(): Promise<World> {
+  const world = await openWorld();
+  world.database.createTable(orders, { columns: ['id', 'name'], key: ['id'] });
+  sell(world, 0);
+  return world;
+}
+
+function sell(world: World, id: number): void {
+  world.database.transaction((t) => t.insert(orders, texts(String(id), `order ${id}`)));
+}
+
+function manifests(world: World, destination = world.destination): Manifest[] {
+  return destination.objects
+    .list()
+    .map(({ key }) => key)
+    .filter((key) => key.endsWith('.manifest.json'))
+    .sort()
+    .map((key) => readManifest(destination.objects.get(key)?.bytes ?? Buffer.alloc(0), key));
+}
+
+const keepers = (world: World): string[] => [...world.database.keepers.keys()];
+
+describe('a chain', () => {
+  test('begins with a full and goes on with incrementals', async () => {
+    await using world = await shop();
+    const first = await world.backup();
+    expect(first).toMatchObject({
+      outcome: 'stored',
+      scope: 'full',
+      reason: 'there is no full backup yet',
+      rows: 1,
+    });
+    sell(world, 1);
+    const second = await world.backup();
+    expect(second).toMatchObject({ outcome: 'stored', scope: 'incremental', segments: 1 });
+    expect(second.backup).toBe(first.backup.replace('/0000', '/0001'));
+    const [full, incremental] = manifests(world);
+    expect(incremental?.from).toEqual(full?.to);
+    expect(full).toMatchObject({ holdfast: expect.any(String), totals: { rows: 1 } });
+  });
+
+  test('that would get nothing new gets nothing', async () => {
+    await using world = await shop();
+    const first = await world.backup();
+    const before = world.keys;
+    const second = await world.backup();
+    expect(second).toMatchObject({ outcome: 'unchanged', backup: first.backup, rows: 0, storedBytes: 0 });
+    expect(world.keys).toEqual(before);
+    expect(world.staging.unfinished).toEqual([]);
+    sell(world, 1);
+    expect(await world.backup()).toMatchObject({ outcome: 'stored', scope: 'incremental' });
+  });
+
+  test('tells the source what is stored after each commit, and never before', async () => {
+    await using world = await shop();
+    await world.backup();
+    sell(world, 1);
+    world.source.calls.length = 0;
+    let stored = 0;
+    const destination = new Proxy(world.destination, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name, target);
+        if (name !== 'write' || typeof value !== 'function')
+          return typeof value === 'function' ? value.bind(target) : value;
+        return async (...parameters: unknown[]) => {
+          expect(world.source.calls).not.toContain('acknowledge');
+          stored++;
+          return value.apply(target, parameters);
+        };
+      },
+    });
+    await world.backup({}, { destinations: [destination] });
+    expect(stored).toBe(2);
+    expect(world.source.calls.filter((call) => call === 'acknowledge')).toHaveLength(1);
+    expect(world.database.log).toEqual([]);
+  });
+
+  test('is let go in the source when the next one has begun, and not before', async () => {
+    await using world = await shop();
+    await world.backup({ scope: 'full', keepChanges: true });
+    const [old] = keepers(world);
+    world.staging.faults.commit = 'unavailable';
+    expect((await errorOf(world.backup({ scope: 'full', keepChanges: true }))).code).toBe('unavailable');
+    expect(keepers(world)).toEqual([old]);
+    delete world.staging.faults.commit;
+    await world.backup({ scope: 'full', keepChanges: true });
+    expect(keepers(world)).toHaveLength(1);
+    expect(keepers(world)).not.toEqual([old]);
+  });
+
+  test('goes on after a full by hand, which leaves nothing in the source', async () => {
+    await using world = await shop();
+    const first = await world.backup();
+    await world.backup({ scope: 'full' });
+    expect(keepers(world)).toHaveLength(1);
+    sell(world, 1);
+    expect((await world.backup()).backup).toBe(first.backup.replace('/0000', '/0001'));
+  });
+
+  test('numbers past what a crash left at the destination', async () => {
+    await using world = await shop();
+    const { backup: name } = await world.backup();
+    const chain = name.split('/')[0] ?? '';
+    world.destination.objects.set(`shop/${chain}/0004-incremental-001.ndjson.zst`, Buffer.from('litter'));
+    sell(world, 1);
+    expect((await world.backup()).backup).toBe(`${chain}/0005`);
+    sell(world, 2);
+    expect((await world.backup()).backup).toBe(`${chain}/0006`);
+    expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+    const [listed] = await listTasks(world.destination, { signal: never });
+    expect(listed?.strays).toEqual([`shop/${chain}/0004-incremental-001.ndjson.zst`]);
+  });
+
+  test('is written whole to every destination', async () => {
+    await using world = await shop();
+    const far = new MemoryDestination();
+    const destinations = [world.destination, far];
+    await world.backup({}, { destinations });
+    sell(world, 1);
+    await world.backup({}, { destinations });
+    expect(manifests(world, far)).toEqual(manifests(world));
+    expect((await world.restore({}, { destination: far })).database.contents()).toEqual(
+      world.database.contents(),
+    );
+  });
+
+  test('that a destination does not hold is begun anew', async () => {
+    await using world = await shop();
+    await world.backup();
+    const far = new MemoryDestination();
+    const report = await world.backup({}, { destinations: [world.destination, far] });
+    expect(report).toMatchObject({ scope: 'full', reason: expect.stringContaining('does not hold chain') });
+    expect(manifests(world, far)).toHaveLength(1);
+    sell(world, 1);
+    expect(await world.backup({}, { destinations: [world.destination, far] })).toMatchObject({
+      scope: 'incremental',
+    });
+    const asked = world.backup(
+      { scope: 'incremental' },
+      { destinations: [world.destination, new MemoryDestination()] },
+    );
+    expect((await errorOf(asked)).code).toBe('precondition_failed');
+  });
+});
+
+describe('continuity', () => {
+  test('that is lost makes a full with the gap recorded', async () => {
+    await using world = await shop();
+    await world.backup();
+    const [before] = manifests(world);
+    world.database.keepers.clear();
+    world.database.trim();
+    sell(world, 1);
+    const report = await world.backup();
+    expect(report).toMatchObject({ scope: 'full', gap: expect.stringContaining('continuity lost') });
+    expect(report.notices).toContainEqual(expect.stringContaining('continuity lost'));
+    expect(manifests(world).at(-1)?.gap).toMatchObject({ since: before?.to });
+    expect(world.staging.unfinished).toEqual([]);
+  });
+
+  test('that is lost fails an incremental that was asked for, and changes nothing', async () => {
+    await using world = await shop();
+    await world.backup();
+    world.database.keepers.clear();
+    const before = world.keys;
+    const error = await errorOf(world.backup({ scope: 'incremental' }));
+    expect(error).toMatchObject({
+      code: 'precondition_failed',
+      reason: expect.stringContaining('continuity lost'),
+    });
+    expect(world.keys).toEqual(before);
+  });
+
+  test('of an older chain is used when the newest has lost it', async () => {
+    await using world = await shop();
+    const first = await world.backup({ scope: 'full', keepChanges: true });
+    const [kept = ''] = keepers(world);
+    const position = world.database.keepers.get(kept) ?? 0;
+    await world.backup({ scope: 'full', keepChanges: true });
+    world.database.keepers.clear();
+    world.database.keepers.set(kept, position);
+    sell(world, 1);
+    expect((await world.backup()).backup).toBe(first.backup.replace('/0000', '/0001'));
+  });
+
+  test('is not lost by a failure between the commit and the acknowledgement', async () => {
+    await using world = await shop();
+    await world.backup();
+    sell(world, 1);
+    world.source.faults.acknowledge = 'unavailable';
+    const report = await world.backup();
+    expect(report.outcome).toBe('stored');
+    expect(report.notices).toContainEqual(expect.stringContaining('the next run tells it'));
+    delete world.source.faults.acknowledge;
+    sell(world, 2);
+    await world.backup();
+    expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+  });
+});
+
+describe('another database', () => {
+  test('under the same name is refused before anything happens', async () => {
+    await using world = await shop();
+    await world.backup();
+    const before = world.keys;
+    const other = new MemorySource(new MemoryDatabase('other'));
+    for (const scope of ['auto', 'full', 'incremental'] as const) {
+      const error = await errorOf(world.backup({ scope }, { source: other }));
+      expect(error).toMatchObject({
+        code: 'precondition_failed',
+        hint: expect.stringContaining('--new-source'),
+      });
+    }
+    expect(world.keys).toEqual(before);
+    expect(other.calls).not.toContain('openFull');
+  });
+
+  test('begins a chain of its own when that is meant, and then goes on by itself', async () => {
+    await using world = await shop();
+    await world.backup();
+    const database = new MemoryDatabase('other', { startMs: world.database.nowMs + 1e6 });
+    const source = new MemorySource(database);
+    database.createTable(orders, { columns: ['id', 'name'], key: ['id'] });
+    expect(await world.backup({ newSource: true }, { source })).toMatchObject({ scope: 'full' });
+    expect(keepers(world)).toHaveLength(1);
+    database.transaction((t) => t.insert(orders, texts('7', 'other')));
+    expect(await world.backup({}, { source })).toMatchObject({ scope: 'incremental' });
+    expect((await world.restore()).database.contents()).toEqual(database.contents());
+  });
+});
+
+test('prerequisites that are not met fail before anything happens', async () => {
+  await using world = await shop();
+  world.source.unmetForFull = [
+    {
+      check: 'role',
+      ok: false,
+      severity: 'error',
+      code: 'permission_denied',
+      message: 'may not read',
+      hint: 'grant it',
+    },
+  ];
+  const error = await errorOf(world.backup());
+  expect(error).toMatchObject({ code: 'permission_denied', hint: 'grant it' });
+  expect(world.keys).toEqual([]);
+  expect(world.source.calls).toEqual(['inspect']);
+});
+
+test('of two writers of one chain one wins, and the other leaves nothing', async () => {
+  await using world = await shop();
+  await using rival = await openWorld();
+  await world.backup();
+  sell(world, 1);
+  // Two machines: each has a staging and a lock of its own. Both see the same newest backup.
+  const tools = { source: world.source, destinations: [world.destination], staging: rival.staging };
+  const runs = await Promise.allSettled([world.backup(), rival.backup({}, tools)]);
+  const lost = runs.filter((run) => run.status === 'rejected').map((run) => run.reason as unknown);
+  expect(lost).toMatchObject([{ code: 'conflict' }]);
+  expect(manifests(world).map(({ sequence }) => sequence)).toEqual([0, 1]);
+  expect((await world.check()).findings).toEqual([]);
+  expect([...world.staging.unfinished, ...rival.staging.unfinished]).toEqual([]);
+  sell(world, 2);
+  await world.backup();
+  expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+});
+
+test('two runs of one task on one machine: the second is told who holds it', async () => {
+  await using world = await shop();
+  const runs = await Promise.allSettled([world.backup(), world.backup()]);
+  expect(runs.map(({ status }) => status)).toEqual(['fulfilled', 'rejected']);
+});
+
+describe('after a crash', () => {
+  const crash = async (world: World, at: StagingCrash, scope: 'auto' | 'full' = 'auto'): Promise<void> => {
+    world.staging.crashAt = at;
+    // A killed process does not forget anything in the source either.
+    world.source.faults.forgetChanges = 'unavailable';
+    await errorOf(world.backup({ scope, keepChanges: true }));
+    world.staging.crashAt = undefined;
+    delete world.source.faults.forgetChanges;
+  };
+
+  test.each(['run-created', 'segment-stored'] as const)(
+    'at %s a full is litter, which the next run removes',
+    async (at) => {
+      await using world = await shop();
+      await crash(world, at, 'full');
+      expect(world.staging.unfinished).toHaveLength(1);
+      expect(manifests(world)).toEqual([]);
+      const report = await world.backup();
+      expect(report.notices).toContainEqual(expect.stringContaining('left behind was removed'));
+      expect(world.staging.unfinished).toEqual([]);
+      expect(keepers(world)).toHaveLength(1);
+      expect(world.keys).toHaveLength(2);
+      expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+    },
+  );
+
+  test.each(['sealed', 'manifest-stored'] as const)(
+    'at %s a full is finished, not made again',
+    async (at) => {
+      await using world = await shop();
+      await crash(world, at, 'full');
+      const contents = world.database.contents();
+      sell(world, 1);
+      world.source.calls.length = 0;
+      const report = await world.backup({ scope: 'full', keepChanges: true });
+      expect(report).toMatchObject({ outcome: 'resumed', scope: 'full' });
+      expect(world.source.calls).not.toContain('openFull');
+      expect((await world.restore()).database.contents()).toEqual(contents);
+      expect(await world.backup()).toMatchObject({ outcome: 'stored', scope: 'incremental' });
+      expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+    },
+  );
+
+  test.each(['run-created', 'segment-stored', 'sealed', 'manifest-stored'] as const)(
+    'at %s an incremental is finished or made again, and the chain goes on',
+    async (at) => {
+      await using world = await shop();
+      await world.backup();
+      sell(world, 1);
+      await crash(world, at);
+      sell(world, 2);
+      const report = await world.backup();
+      expect(report).toMatchObject({ outcome: 'stored', scope: 'incremental' });
+      expect(manifests(world)).toHaveLength(at === 'sealed' || at === 'manifest-stored' ? 3 : 2);
+      expect(world.staging.unfinished).toEqual([]);
+      expect((await world.check()).findings).toEqual([]);
+      expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+    },
+  );
+
+  test('a sealed full that fails for good is given up, also in the source', async () => {
+    await using world = await shop();
+    await crash(world, 'sealed', 'full');
+    expect(keepers(world)).toHaveLength(1);
+    // The segment is sent again first.
+    const destination = failing(world.destination, { write: ['ok', 'permission_denied'] });
+    const error = await errorOf(world.backup({}, { destinations: [destination] }));
+    expect(error.code).toBe('permission_denied');
+    expect(keepers(world)).toEqual([]);
+    expect(world.keys).toEqual([]);
+    expect(world.staging.unfinished).toEqual([]);
+  });
+
+  test('a sealed incremental is dropped when its chain has gone on without it', async () => {
+    await using world = await shop();
+    await using rival = await openWorld();
+    await world.backup();
+    sell(world, 1);
+    await crash(world, 'sealed');
+    await rival.backup({}, { source: world.source, destinations: [world.destination] });
+    sell(world, 2);
+    const report = await world.backup();
+    expect(report.notices).toContainEqual(expect.stringContaining('its chain has gone on without it'));
+    expect(world.staging.unfinished).toEqual([]);
+    expect((await world.check()).findings).toEqual([]);
+    expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+  });
+});
+
+test('an abort ends a run with nothing stored', async () => {
+  await using world = await shop();
+  world.source.faults[orders] = 'hang';
+  const stop = new AbortController();
+  const running = backup(backupRequest({ keepChanges: true }), world.tools(), { signal: stop.signal });
+  while (!world.events.some((event) => event.kind === 'step' && event.step === 'view-opened'))
+    await world.clock.advance(1);
+  stop.abort();
+  expect((await errorOf(running)).code).toBe('cancelled');
+  expect(world.keys).toEqual([]);
+  expect(keepers(world)).toEqual([]);
+  expect(world.staging.unfinished).toEqual([]);
+});

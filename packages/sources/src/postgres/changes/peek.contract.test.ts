@@ -56,7 +56,8 @@ it('reading in small steps, with a transaction open all the time, gives what one
   const whole = await read(name, end.position);
   const steps = await read(name, end.position, 20_000);
   expect(steps.text).toBe(whole.text);
-  expect(steps.blocks).toBeGreaterThan(5);
+  // How many there are depends on how far back the server has to begin.
+  expect(steps.blocks).toBeGreaterThan(1);
   expect(steps.position).toBe(whole.position);
   expect(whole.text.match(/^\["commit"/gm)).toHaveLength(41);
   expect(whole.text.match(/^\["insert"/gm)).toHaveLength(40 * 200 + 5);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { cpuSeconds } from './cpu.ts';
 
 /** One of the things that are measured beside one another. */
@@ -79,6 +80,8 @@ async function measureOnce(tally: Tally, round: Round, options: RoundsOptions): 
     const start = performance.now();
     const result = await subject.run();
     const seconds = (performance.now() - start) / 1000;
+    // A server counts its sessions' time a moment after they have ended.
+    await sleep(200);
     const cpu = cpuSeconds(servers) - cpuBefore;
     const notes = { 'CPU s': cpu, ...(await subject.after?.(result, round)) };
     log(`${which}  ${subject.name}  ${seconds.toFixed(3)} s, CPU ${cpu.toFixed(2)} s`);

@@ -79,8 +79,10 @@ interface Hand<Job, Result, Final> extends AsyncDisposable {
 
 class InlineHand<Init, Job, Result, Final> implements Hand<Job, Result, Final> {
   readonly #role: Promise<Role<Job, Result, Final>>;
+  readonly #signal: AbortSignal;
 
   constructor(url: string, init: Init, options: RoleOptions) {
+    this.#signal = options.signal;
     this.#role = import(url).then((module: RoleModule<Init, Job, Result, Final>) =>
       module.openRole(init, options),
     );
@@ -89,11 +91,15 @@ class InlineHand<Init, Job, Result, Final> implements Hand<Job, Result, Final> {
   }
 
   async run(job: Job): Promise<Result> {
-    return (await this.#role).run(job);
+    const role = await this.#role;
+    this.#signal.throwIfAborted();
+    return role.run(job);
   }
 
   async end(): Promise<Final> {
-    return (await this.#role).end();
+    const role = await this.#role;
+    this.#signal.throwIfAborted();
+    return role.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, test } from 'vitest';
-import { folder, MemoryChain, openSource, signal } from './chain.fixture.ts';
+import { collect, folder, MemoryChain, openSource, signal } from './chain.fixture.ts';
 
 const accounts = 2000;
 
@@ -177,6 +178,37 @@ describe('reading', () => {
       second.close();
       expect(await chain.incremental()).toBe(true);
     }
+  });
+});
+
+describe('a large database without a WAL', () => {
+  test('is copied first, so that its writers wait only for that; unchanged, it is not even copied', async () => {
+    using at = folder();
+    const path = join(at.path, 'a.db');
+    const db = new DatabaseSync(path, { timeout: 0 });
+    db.exec(`PRAGMA synchronous=OFF; CREATE TABLE t(id INTEGER PRIMARY KEY, a); CREATE TABLE small(a); INSERT INTO small VALUES(1);
+      WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < 70) INSERT INTO t SELECT i, zeroblob(1000000) FROM g`);
+    await using source = await openSource(`sqlite:${path}`);
+    const copies = (): number =>
+      readdirSync(tmpdir()).filter((name) => /^holdfast-[0-9a-f]{16}\.db/.test(name)).length;
+    const before = copies();
+    await using view = await source.openFull({ type: 'logical', keepChanges: true, label: 'x', signal });
+    expect(view.notices.join()).toContain('copied first');
+    expect(copies()).toBe(before);
+    db.exec('INSERT INTO small VALUES(2)');
+    const plan = view.chunks.find((chunk) => chunk.path === '/main.small');
+    if (!plan) throw new Error('no chunk');
+    expect((await collect(view.read(plan, { signal }))).toString()).toBe('[1,1]\n');
+    await using again = await source.openFull({ type: 'logical', keepChanges: true, label: 'x', signal });
+    await using changes = await source.openIncremental({
+      since: again.mark,
+      state: again.state,
+      label: 'x',
+      signal,
+    });
+    const settled = await changes.settle({ signal });
+    expect([settled.changed, settled.view.notices]).toEqual([false, []]);
+    db.close();
   });
 });
 

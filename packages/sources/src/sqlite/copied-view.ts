@@ -65,6 +65,9 @@ export function copyView(
     db.exec('PRAGMA query_only=ON; BEGIN');
     for (const one of frozen.databases)
       db.prepare(`SELECT 1 FROM ${quoteName(one.name)}.sqlite_schema`).get();
+    o.notice(
+      'the database is not in WAL mode: it was copied first, so that its writers waited only for that',
+    );
     // The descriptors keep the copies; a crash leaves nothing.
     for (const path of paths) rmSync(path);
     const databases = frozen.databases.map((one, index): FrozenDatabase => {

@@ -16,11 +16,11 @@ import { type RevisionReader, sequencesPosition } from './revision-reader.ts';
 import { schemaLines, schemaPlan } from './schema-chunk.ts';
 import {
   definitionOf,
+  isUnchanged,
   keepFingerprints,
   positionOf,
   type SqliteState,
   schemaVersions,
-  unchangedSince,
 } from './state.ts';
 
 export interface IncrementalParts {
@@ -56,11 +56,7 @@ export class SqliteChanges implements ChangeView {
   async settle(o: Sig): Promise<SettledChanges> {
     o.signal.throwIfAborted();
     const { frozen, state, revisions } = this.#parts;
-    const same = frozen.databases.every((one) =>
-      unchangedSince(state.fingerprints[one.name], one.fingerprint),
-    );
-    const known = Object.keys(state.fingerprints).length === frozen.databases.length;
-    if (same && known && !state.image && this.#changes === 0) {
+    if (isUnchanged(frozen, state) && !state.image && this.#changes === 0) {
       // The chain's state stays the newest one: it describes this very content.
       return { view: this.#view([], state, []), replaced: [], dropped: [], changed: false };
     }

@@ -31,7 +31,14 @@ import { forgetDatabase, lastSequence, prepareDatabase } from './prepare.ts';
 import { RevisionReader, sequencesPosition } from './revision-reader.ts';
 import { schemaLines, schemaPlan } from './schema-chunk.ts';
 import { imagePlan } from './snapshot-view.ts';
-import { keepFingerprints, positionOf, readState, type SqliteState, schemaVersions } from './state.ts';
+import {
+  isUnchanged,
+  keepFingerprints,
+  positionOf,
+  readState,
+  type SqliteState,
+  schemaVersions,
+} from './state.ts';
 import { SqliteTarget } from './target.ts';
 import type { SqliteUrl } from './url.ts';
 
@@ -117,7 +124,7 @@ export class SqliteSource implements Source {
       if (!(await this.#isPrepared(o))) throw lost('the database is not prepared any more');
       await this.#bringUpToDate(o);
     }
-    const frozen = await this.#freeze(o, notices);
+    const frozen = await this.#freeze(o, notices, (view) => isUnchanged(view, state));
     try {
       if (byRevisions) this.#checkContinuity(frozen, state, state.label as string);
       const revisions = byRevisions ? new RevisionReader(frozen, state) : undefined;
@@ -193,7 +200,8 @@ export class SqliteSource implements Source {
     );
   }
 
-  async #freeze(o: Sig, notices: string[]): Promise<Frozen> {
+  /** `unread`: nothing but the schema will be read, so that a copy is not worth its while. */
+  async #freeze(o: Sig, notices: string[], unread = (_frozen: Frozen): boolean => false): Promise<Frozen> {
     const notice = (text: string): void => {
       notices.push(text);
     };
@@ -201,7 +209,11 @@ export class SqliteSource implements Source {
     for (const { path } of frozen.databases) {
       if (statSync(path).size === 0) notice(`${path} has no bytes: this backs up an empty database`);
     }
-    if (!wantsCopy(frozen)) return frozen;
+    if (unread(frozen) || frozen.databases.every((one) => one.journal === 'wal')) return frozen;
+    if (!wantsCopy(frozen)) {
+      notice('the database is not in WAL mode: its writers wait while it is read');
+      return frozen;
+    }
     try {
       const copy = copyView(frozen, { ...o, notice });
       if (!copy) return frozen;

@@ -66,6 +66,14 @@ export function unchangedSince(kept: KeptFingerprint | undefined, now: Fingerpri
   return kept.settled && kept.changedNs === now.changedNs && kept.modifiedNs === now.modifiedNs;
 }
 
+/** All databases, the same ones as then, hold what they held then. */
+export function isUnchanged(frozen: Frozen, state: SqliteState): boolean {
+  return (
+    Object.keys(state.fingerprints).length === frozen.databases.length &&
+    frozen.databases.every((one) => unchangedSince(state.fingerprints[one.name], one.fingerprint))
+  );
+}
+
 export function definitionOf(frozen: Pick<Frozen, 'db'>, table: Table): string {
   const row = frozen.db
     .prepare(`SELECT sql FROM "${table.database}".sqlite_schema WHERE type = 'table' AND name = ?`)

@@ -275,30 +275,35 @@ function digits(unsigned: u64): void {
 function real(value: f64): void {
   const size = abs<f64>(value);
   if (size < 1e11 && (value != 0 || reinterpret<u64>(value) == 0) && (size >= 1e-3 || size == 0)) {
-    let scale: f64 = 1;
-    for (let k = 0; k < 5; k++) {
-      const n = nearest<f64>(size * scale);
-      if (n / scale == size) {
-        if (value < 0) store<u8>(out++, 0x2d);
-        const whole = <u64>n;
-        if (k == 0) {
-          digits(whole);
-          store<u16>(out, 0x302e);
-          out += 2;
-          return;
-        }
-        const power = <u64>scale;
-        digits(whole / power);
-        store<u8>(out, 0x2e);
-        let rest = whole % power;
-        for (let i = k; i > 0; i--) {
-          store<u8>(out + <usize>i, <u8>(48 + rest % 10));
-          rest /= 10;
-        }
-        out += <usize>k + 1;
+    // Two places first, which money has; zeros at the end go again, so that the text is the shortest.
+    let places = 2;
+    let n = nearest<f64>(size * 100);
+    if (n / 100 != size) {
+      places = 4;
+      n = nearest<f64>(size * 10000);
+      if (n / 10000 != size) places = 0;
+    }
+    if (places > 0) {
+      let whole = <u64>n;
+      while (places > 0 && whole % 10 == 0) { whole /= 10; places--; }
+      if (value < 0) store<u8>(out++, 0x2d);
+      if (places == 0) {
+        digits(whole);
+        store<u16>(out, 0x302e);
+        out += 2;
         return;
       }
-      scale *= 10;
+      const power: u64 = places == 1 ? 10 : places == 2 ? 100 : places == 3 ? 1000 : 10000;
+      const front = whole / power;
+      let rest = <u32>(whole - front * power);
+      digits(front);
+      store<u8>(out, 0x2e);
+      for (let i = places; i > 0; i--) {
+        store<u8>(out + <usize>i, <u8>(48 + rest % 10));
+        rest /= 10;
+      }
+      out += <usize>places + 1;
+      return;
     }
   }
   // SQLite reads NaN as NULL.

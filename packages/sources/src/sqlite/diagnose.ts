@@ -3,7 +3,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import type { Finding } from '@holdfast/core';
 import { tablesOf } from './catalog.ts';
 import { databaseFiles, pragma } from './connection.ts';
-import { translate } from './errors.ts';
+import { isForeign, translate } from './errors.ts';
 import { hasTable, preparedId } from './identity.ts';
 import { ownTables, quoteName } from './names.ts';
 import { ownTriggers, triggersOf, watchRecords } from './prepare.ts';
@@ -54,6 +54,18 @@ export function diagnoseDatabases(db: DatabaseSync, url: SqliteUrl): Finding[] {
       );
     } catch (caught) {
       const error = translate(caught, file.path);
+      if (isForeign(caught)) {
+        found.push(
+          finding(
+            `${file.name}: quick check`,
+            'warning',
+            `${error.reason}: it cannot be checked here`,
+            'a logical backup of it restores only where that is known; take snapshots',
+          ),
+          ...preparedFindings(db, file.name),
+        );
+        return found;
+      }
       found.push({
         ...finding(`${file.name}: quick check`, 'error', error.reason, error.hint),
         code: error.code,

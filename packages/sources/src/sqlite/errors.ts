@@ -79,3 +79,9 @@ export function guarded<T>(what: string, work: () => T): T {
     throw translate(caught, what);
   }
 }
+
+/** SQLite lacks what an application brings along: a collation, a function, a module. No damage. */
+export function isForeign(caught: unknown): boolean {
+  if (resultOf(caught) !== 1) return false;
+  return /no such (?:collation sequence|function|module)|unknown function/.test((caught as Error).message);
+}

@@ -138,6 +138,26 @@ describe('a restore', () => {
     expect(readdirSync(at.path)).toEqual([]);
   });
 
+  test('of an image needs no collation or function of the application', async () => {
+    using at = folder();
+    const source = join(at.path, 's.db');
+    const db = new DatabaseSync(source, { defensive: false });
+    db.function('mine', { deterministic: true }, (value) => Number(value) + 1);
+    db.exec(`CREATE TABLE t(a, b); CREATE INDEX i ON t(mine(a)); INSERT INTO t VALUES(1, 'x'); CREATE INDEX c ON t(b);
+      PRAGMA writable_schema=ON; UPDATE sqlite_schema SET sql = 'CREATE INDEX c ON t(b COLLATE german)' WHERE name = 'c'`);
+    db.close();
+    const from = await openSource(`sqlite:${source}`);
+    const logical = new MemoryChain(from);
+    await logical.full();
+    await expect(logical.restore(`sqlite:${join(at.path, 'a.db')}`)).rejects.toThrow('mine');
+    const image = new MemoryChain(from, 'snapshot');
+    await image.full();
+    await image.restore(`sqlite:${join(at.path, 'b.db')}`);
+    expect(readFileSync(join(at.path, 'b.db')).subarray(4096)).toEqual(readFileSync(source).subarray(4096));
+    const found = (await from.diagnose({ signal })).filter((one) => one.severity === 'error');
+    expect(found).toEqual([]);
+  });
+
   test('of a damaged image fails, and publishes nothing', async () => {
     using at = folder();
     const source = join(at.path, 's.db');

@@ -16,12 +16,13 @@ import {
 } from '@holdfast/core';
 import { layoutOf, tablesOf } from './catalog.ts';
 import { type DatabaseFile, databaseFiles } from './connection.ts';
-import { translate } from './errors.ts';
+import { isForeign, translate } from './errors.ts';
+import { imageOfFile } from './file-image.ts';
 import { ImageBuild } from './image-build.ts';
 import { type LoaderData, openBuild, prepareWrite } from './loader.ts';
 import { quoteName } from './names.ts';
 import type { ReaderData, RowsPlan } from './page-reader.ts';
-import { allRowids } from './page-rows.ts';
+import { allRowids, PageRows } from './page-rows.ts';
 import {
   buildPath,
   makeFolders,
@@ -173,14 +174,27 @@ export class SqliteTarget implements RestoreTarget {
   }
 
   #verify(file: DatabaseFile): void {
-    const db = this.#connection(file);
-    const lines = (db.prepare('PRAGMA integrity_check').all() as { integrity_check: string }[])
-      .map((row) => row.integrity_check)
-      .filter((line) => line !== 'ok' && !foreignFindings.test(line));
+    const lines = this.#checked(file);
     if (lines.length === 0) return;
     throw new HoldfastError('corrupt', `the restored ${file.path} fails its integrity check: ${lines[0]}`, {
       hint: 'verify the backup with `holdfast check`; if it is good, check this disk and memory',
     });
+  }
+
+  #checked(file: DatabaseFile): string[] {
+    const db = this.#connection(file);
+    try {
+      return (db.prepare('PRAGMA integrity_check').all() as { integrity_check: string }[])
+        .map((row) => row.integrity_check)
+        .filter((line) => line !== 'ok' && !foreignFindings.test(line));
+    } catch (caught) {
+      // An image may need collations and functions of its application; then its tables are read to the end instead.
+      if (!this.#image || !isForeign(caught)) throw caught;
+      using opened = imageOfFile(this.#build(file));
+      using rows = new PageRows(opened.image);
+      for (const table of tablesOf(db, 'main')) for (const _ of rows.read(layoutOf(db, table), allRowids));
+      return [];
+    }
   }
 
   async readBack(o: Sig): Promise<readonly ChunkPlan[]> {

@@ -44,7 +44,7 @@ export function compareDatabases(a: string, b: string, options: CompareOptions =
       ...compareProperties(left, right),
       ...compareMaps('object', schemaOf(left), schemaOf(right)),
       ...tables(left).flatMap((table) => compareTables(left, right, table)),
-      ...compareIntegrity(right),
+      ...compareIntegrity(left, right),
     ];
     return differences.slice(0, options.differencesMax ?? 20);
   } finally {
@@ -138,7 +138,12 @@ function compareMaps(what: string, a: ReadonlyMap<string, string>, b: ReadonlyMa
     .map((key) => `${what} ${key}: ${a.get(key)} and ${b.get(key)}`);
 }
 
-function compareIntegrity(db: DatabaseSync): string[] {
-  const lines = db.prepare('PRAGMA integrity_check(3)').all() as { integrity_check: string }[];
-  return lines.flatMap(({ integrity_check: line }) => (line === 'ok' ? [] : [`integrity: ${line}`]));
+/** What ails the second database and not the first: rows that break a CHECK are copied as they are. */
+function compareIntegrity(left: DatabaseSync, right: DatabaseSync): string[] {
+  const [a, b] = [left, right].map((db) =>
+    (db.prepare('PRAGMA integrity_check(10)').all() as { integrity_check: string }[]).map(
+      (row) => row.integrity_check,
+    ),
+  );
+  return (b ?? []).filter((line) => line !== 'ok' && !a?.includes(line)).map((line) => `integrity: ${line}`);
 }

@@ -142,7 +142,7 @@ export class Session implements AsyncDisposable {
     o.signal.addEventListener('abort', stop, { once: true });
     this.wire.once('close', () => o.signal.removeEventListener('abort', stop));
     this.#signal = o.signal;
-    await this.#client.connect();
+    await this.wire.whileAnswering(this.target, () => this.#client.connect());
     if (o.replication === 'physical') return;
     const [facts] = await this.rows<{ version: string; standby: boolean; readOnly: string }>(
       `SELECT pg_catalog.current_setting('server_version_num') AS version, pg_catalog.pg_is_in_recovery() AS standby,

@@ -102,6 +102,17 @@ export class Wire extends EventEmitter {
     return true;
   }
 
+  /** Gives the server up when it is silent for the target's time-out while `work` waits for it. */
+  async whileAnswering<T>(target: Target, work: () => Promise<T>): Promise<T> {
+    const giveUp = (): void => this.destroy(silence(target, this.host));
+    this.#socket.setTimeout(target.connectTimeoutMs, giveUp);
+    try {
+      return await work();
+    } finally {
+      this.#socket.setTimeout(0, giveUp);
+    }
+  }
+
   /** From now on bytes go to `tap`; undefined gives them back to pg. Only while no query is under way. */
   tap(tap: Tap | undefined): void {
     this.#tap = tap;
@@ -195,7 +206,6 @@ function settled(
       });
     };
     const abort = (): void => fail(signal.reason);
-    const seconds = target.connectTimeoutMs / 1000;
     const listeners: [string, (error: Error) => void][] = [
       [event, () => finish(resolve)],
       ['error', fail],
@@ -203,20 +213,19 @@ function settled(
         'close',
         () => fail(Object.assign(new Error('connection closed during set-up'), { code: 'ECONNRESET' })),
       ],
-      [
-        'timeout',
-        () =>
-          fail(
-            new HoldfastError('unavailable', `${describeHost(host)} did not answer within ${seconds} s`, {
-              hint: 'check host, port and firewall, or raise connect_timeout in the URL',
-            }),
-          ),
-      ],
+      ['timeout', () => fail(silence(target, host))],
     ];
     for (const [name, listener] of listeners) socket.on(name, listener);
     signal.addEventListener('abort', abort, { once: true });
     socket.setTimeout(target.connectTimeoutMs);
     begin();
+  });
+}
+
+function silence(target: Target, host: Host): HoldfastError {
+  const seconds = target.connectTimeoutMs / 1000;
+  return new HoldfastError('unavailable', `${describeHost(host)} did not answer within ${seconds} s`, {
+    hint: 'check host, port and firewall, or raise connect_timeout in the URL',
   });
 }
 

@@ -13,6 +13,10 @@ export interface Outcome {
 
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
+  /** Where it runs; the repository by default. */
+  readonly cwd?: string;
+  /** A program with arguments that runs it, such as `prlimit --fsize=…`. */
+  readonly through?: readonly string[];
   /** Called with the process once it runs. */
   readonly started?: (process: { readonly pid: number; kill(signal: NodeJS.Signals): void }) => void;
 }
@@ -20,8 +24,9 @@ export interface RunOptions {
 /** Runs `holdfast` as a user does: a process of its own, no terminal. */
 export async function runHoldfast(args: readonly string[], options: RunOptions = {}): Promise<Outcome> {
   const launcher = join(root, 'packages', 'cli', 'bin', 'holdfast.mjs');
-  const child = spawn(process.execPath, [launcher, ...args], {
-    cwd: root,
+  const [program = '', ...rest] = [...(options.through ?? []), process.execPath, launcher, ...args];
+  const child = spawn(program, rest, {
+    cwd: options.cwd ?? root,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...options.env },
   });

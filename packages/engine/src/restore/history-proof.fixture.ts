@@ -15,8 +15,12 @@ class Model {
 
   note(database: MemoryDatabase): void {
     this.#states.push({ position: database.position, tables: new Map(database.tables) });
-    for (const { position, timeMs } of database.log)
-      if (position > (this.commits.at(-1)?.position ?? 0)) this.commits.push({ position, timeMs });
+    for (const { position, timeMs, changes } of database.log) {
+      // Of the others nothing is written, so nothing ends with them either.
+      const isWritten = changes.some(({ table }) => table.key.length > 0 && table.by === 'log');
+      if (isWritten && position > (this.commits.at(-1)?.position ?? 0))
+        this.commits.push({ position, timeMs });
+    }
   }
 
   tablesAt(position: number): MemoryDatabase['tables'] {
@@ -68,45 +72,43 @@ function contentsOf(
   return Object.fromEntries(all.sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
-async function act(world: World, model: Model, step: Step): Promise<void> {
-  if (step.kind === 'backup') await world.backup();
-  else live(world.database, step);
-  model.note(world.database);
-}
-
 function manifests(world: World): Manifest[] {
   return world.keys
     .filter((key) => key.endsWith('.manifest.json'))
     .map((key) => readManifest(world.destination.objects.get(key)?.bytes ?? Buffer.alloc(0), key));
 }
 
-/** Lives through a history and restores every backup and every moment of it; answers how many restores that were. */
-export async function proveHistory({ before, after, moments, ...options }: History): Promise<number> {
+/** Lives through a history and restores to every backup and a moment inside each; answers how many restores that were. */
+export async function proveHistory({ tables, rounds, ...options }: History): Promise<number> {
   await using world = await openWorld(options);
+  const { database } = world;
   const model = new Model();
-  model.note(world.database);
-  for (const step of before) if (step.kind !== 'backup') await act(world, model, step);
+  const act = (step: Step): void => {
+    live(database, step);
+    model.note(database);
+  };
+  model.note(database);
+  for (const [table, one] of tables.entries()) act({ kind: 'create', table, ...one });
   await world.backup();
-  for (const step of after) await act(world, model, step);
-  await world.backup();
+  for (const { steps } of rounds) {
+    for (const step of steps) act(step);
+    await world.backup();
+  }
   const chain = manifests(world);
   const prove = async (
     expected: Contents,
     point: { readonly timeMs: number } | { readonly backup: string },
   ): Promise<void> => {
     const target = new MemorySource(new MemoryDatabase('restored'), { blockBytes: options.blockBytes });
-    const { database } = await world.restore({ point }, { target });
-    deepStrictEqual(database.contents(), expected, `restored to ${JSON.stringify(point)}`);
+    await world.restore({ point }, { target });
+    deepStrictEqual(target.database.contents(), expected, `restored to ${JSON.stringify(point)}`);
   };
-  for (const { chain: name, sequence, to } of chain) {
-    const backup = backupName(name, sequence);
-    await prove(model.contentsAt(Number(to.position)), { backup });
-  }
-  const firstMs = chain[0]?.to.timeMs ?? 0;
-  const lastMs = chain.at(-1)?.to.timeMs ?? 0;
-  for (const share of moments) {
-    const timeMs = Math.round(firstMs + share * (lastMs - firstMs));
+  for (const [index, { chain: name, sequence, from, to }] of chain.entries()) {
+    await prove(model.contentsAt(Number(to.position)), { backup: backupName(name, sequence) });
+    const share = rounds[index - 1]?.moment;
+    if (!from || share === undefined) continue;
+    const timeMs = Math.round(from.timeMs + (share / 100) * (to.timeMs - from.timeMs));
     await prove(model.contentsOf(chain, timeMs), { timeMs });
   }
-  return chain.length + moments.length;
+  return chain.length * 2 - 1;
 }

@@ -83,7 +83,14 @@ export class MemoryChain {
       label: 'test',
       signal,
     });
-    const changes = (await collect(view.changes({ signal }))).toString('utf8').split('\n').filter(Boolean);
+    const changes: string[] = [];
+    const source = view.changes({ signal });
+    let step = await source.next();
+    for (; !step.done; step = await source.next()) {
+      changes.push(...Buffer.from(step.value).toString('utf8').split('\n').filter(Boolean));
+    }
+    if (step.value.rows !== changes.length)
+      throw new Error(`${step.value.rows} lines said, ${changes.length} sent`);
     const settled = await view.settle({ signal });
     const frozen = settled.view;
     const known = new Map(
@@ -306,8 +313,14 @@ export async function collect(blocks: AsyncIterable<Uint8Array>): Promise<Buffer
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
-  // Cut anywhere, as the engine does.
-  for (let at = 0; at < bytes.length; at += 4099) yield bytes.subarray(at, at + 4099);
+  // Cut anywhere, and in memory that is used again, as the engine does.
+  const block = new Uint8Array(4099);
+  for (let at = 0; at < bytes.length; at += block.length) {
+    const part = bytes.subarray(at, at + block.length);
+    block.fill(0);
+    block.set(part);
+    yield part.length === block.length ? block : block.subarray(0, part.length);
+  }
 }
 
 async function* each(lines: readonly string[]): AsyncGenerator<string> {

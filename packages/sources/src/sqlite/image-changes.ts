@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite';
 import { HoldfastError, type Sig } from '@holdfast/core';
-import { prepareWrite } from './loader.ts';
 import { quoteName } from './names.ts';
+import { prepareWrite } from './row-inserter.ts';
 import { type ParsedValue, RowParser } from './row-parser.ts';
 import { RawText, rowLine, type SqliteValue } from './value-text.ts';
 

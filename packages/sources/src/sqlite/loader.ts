@@ -1,4 +1,4 @@
-import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import { DatabaseSync } from 'node:sqlite';
 import {
   type ChunkHeader,
   type ChunkLoader,
@@ -9,9 +9,8 @@ import {
 } from '@holdfast/core';
 import { translate } from './errors.ts';
 import { quoteName } from './names.ts';
-import { RowParser } from './row-parser.ts';
+import { RowInserter } from './row-inserter.ts';
 import { RowStream } from './row-stream.ts';
-import type { RawText, SqliteValue } from './value-text.ts';
 
 export interface LoaderData {
   /** The files in the making, by the name that their database has in chunk paths. */
@@ -98,24 +97,6 @@ export class TableLoader implements ChunkLoader {
   }
 }
 
-/** A statement that writes; it answers with the last rowid, which a JavaScript number may not hold. */
-export function prepareWrite(db: DatabaseSync, sql: string): StatementSync {
-  return db.prepare(sql, { readBigInts: true });
-}
-
-/** How a value is bound: text that is not well-formed is bound as bytes and made text by SQLite. */
-export function insertStatement(db: DatabaseSync, table: string, columns: readonly string[]): StatementSync {
-  const names = columns.map(quoteName).join(',');
-  return prepareWrite(
-    db,
-    `INSERT INTO ${quoteName(table)}(${names}) VALUES(${columns.map(() => '?').join(',')})`,
-  );
-}
-
-export function isRaw(value: SqliteValue): value is RawText {
-  return typeof value === 'object' && value !== null && 'bytes' in value;
-}
-
 export async function insertRows(
   db: DatabaseSync,
   table: string,
@@ -123,38 +104,24 @@ export async function insertRows(
   blocks: AsyncIterable<Uint8Array>,
   o: Sig,
 ): Promise<number> {
-  const columns = header.columns.map((column) => column.name);
-  const plain = insertStatement(db, table, columns);
-  const parser = new RowParser();
+  const inserter = new RowInserter(
+    db,
+    table,
+    header.columns.map((column) => column.name),
+  );
   const stream = new RowStream();
-  const row: SqliteValue[] = [];
   const before = totalChanges(db);
-  const take = (bytes: Uint8Array, start: number, end: number): void => {
-    parser.parse(bytes, start, end, row);
-    if (row.length !== columns.length) {
-      throw new HoldfastError(
-        'corrupt',
-        `a row of ${header.chunk} has ${row.length} values, not ${columns.length}`,
-      );
-    }
-    if (row.some(isRaw)) insertRaw(db, table, columns, row);
-    else plain.run(...(row as never[]));
-  };
+  const take = (bytes: Uint8Array, start: number, end: number): void => inserter.add(bytes, start, end);
   db.exec('BEGIN');
   for await (const block of blocks) {
     o.signal.throwIfAborted();
+    inserter.begin();
     stream.push(block, take);
   }
   stream.end();
+  inserter.flush();
   db.exec('COMMIT');
   return totalChanges(db) - before;
-}
-
-function insertRaw(db: DatabaseSync, table: string, columns: readonly string[], row: SqliteValue[]): void {
-  const marks = row.map((value) => (isRaw(value) ? 'CAST(? AS TEXT)' : '?')).join(',');
-  const values = row.map((value) => (isRaw(value) ? value.bytes : value));
-  const names = columns.map(quoteName).join(',');
-  prepareWrite(db, `INSERT INTO ${quoteName(table)}(${names}) VALUES(${marks})`).run(...(values as never[]));
 }
 
 export function totalChanges(db: DatabaseSync): number {

@@ -92,7 +92,7 @@ export class RevisionReader {
     const counts: Record<string, number> = {};
     const declared = new Set<number>();
     const reached: Record<string, number> = { ...this.#state.sequences };
-    let rows = 0;
+    let lines = 0;
     let text = '';
     let moment: number | undefined;
     for (const revision of merged(this.#frozen.databases.map(({ name }) => this.#revisions(name)))) {
@@ -100,17 +100,21 @@ export class RevisionReader {
       if (watched) {
         if (moment !== undefined && moment !== revision.moment) {
           text += commitLine(reached, moment);
+          lines += 1;
           moment = undefined;
         }
-        if (moment === undefined) text += '["begin"]\n';
+        if (moment === undefined) {
+          text += '["begin"]\n';
+          lines += 1;
+        }
         moment = revision.moment;
         if (!declared.has(watched.relation)) {
           declared.add(watched.relation);
           text += relationLine(watched);
-          rows += 1;
+          lines += 1;
         }
         text += changeLine(watched, revision);
-        rows += 1;
+        lines += 1;
         counts[watched.table.path] = (counts[watched.table.path] ?? 0) + 1;
       }
       reached[revision.database] = revision.sequence;
@@ -119,9 +123,12 @@ export class RevisionReader {
       yield Buffer.from(text, 'utf8');
       text = '';
     }
-    if (moment !== undefined) text += commitLine(this.sequences, moment);
+    if (moment !== undefined) {
+      text += commitLine(this.sequences, moment);
+      lines += 1;
+    }
     if (text.length > 0) yield Buffer.from(text, 'utf8');
-    return { rows, tables: counts };
+    return { rows: lines, tables: counts };
   }
 
   *#revisions(database: string): Generator<Revision, void, void> {

@@ -10,12 +10,20 @@ export type ParsedValue = SqliteValue | readonly ParsedValue[];
 export class RowParser {
   #bytes: Uint8Array = new Uint8Array(0);
   #at = 0;
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+  #buffer: Buffer = Buffer.alloc(0);
+  /** Where the next backslash is, if it is known. */
+  #escape = -1;
+  #last = 0;
+
+  /** The bytes that come next may be others in the same memory. */
+  forget(): void {
+    this.#escape = -1;
+  }
 
   /** A line whose values may be arrays themselves: one of `changes`. */
   parseNested(line: Uint8Array): readonly ParsedValue[] {
-    this.#bytes = line;
-    this.#at = 0;
+    this.#begin(line, 0);
+    this.#escape = -1;
     const value = this.#nested(0, line.length);
     if (!Array.isArray(value) || this.#at !== line.length) throw this.#wrong(0, line.length);
     return value;
@@ -39,8 +47,7 @@ export class RowParser {
 
   /** One line, without its newline. `row` is filled and returned, so that nothing is allocated per row. */
   parse(bytes: Uint8Array, start: number, end: number, row: SqliteValue[]): SqliteValue[] {
-    this.#bytes = bytes;
-    this.#at = start;
+    this.#begin(bytes, start);
     if (bytes[this.#at++] !== 0x5b) throw this.#wrong(start, end);
     let count = 0;
     if (bytes[this.#at] === 0x5d) this.#at++;
@@ -74,23 +81,32 @@ export class RowParser {
   #text(start: number, end: number): string {
     const bytes = this.#bytes;
     const from = this.#at + 1;
-    let at = from;
-    let plain = true;
-    let ascii = true;
-    for (; ; at++) {
-      const byte = bytes[at];
-      if (byte === 0x22) break;
-      if (byte === 0x5c) {
-        plain = false;
-        at++;
-      } else if (byte === undefined || byte > 0x7f) ascii = false;
-      if (at >= end) throw this.#wrong(start, end);
+    // Escapes are rare, so that the next one is looked for once, not once per text.
+    if (this.#escape < from) {
+      const found = bytes.indexOf(0x5c, from);
+      this.#escape = found < 0 ? bytes.length : found;
     }
+    let at = bytes.indexOf(0x22, from);
+    const plain = at < this.#escape;
+    if (!plain) {
+      at = from;
+      while (at < end && bytes[at] !== 0x22) at += bytes[at] === 0x5c ? 2 : 1;
+    }
+    if (at < 0 || at >= end) throw this.#wrong(start, end);
     this.#at = at + 1;
-    const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    if (!plain) return JSON.parse(this.#decoder.decode(bytes.subarray(from - 1, at + 1))) as string;
-    if (ascii) return buffer.toString('latin1', from, at);
-    return this.#decoder.decode(bytes.subarray(from, at));
+    if (plain) return this.#buffer.toString('utf8', from, at);
+    return JSON.parse(this.#buffer.toString('utf8', from - 1, at + 1)) as string;
+  }
+
+  /** Bytes were told to be whole by their checksum before they came here; their UTF-8 is not checked once more. */
+  #begin(bytes: Uint8Array, start: number): void {
+    this.#at = start;
+    if (bytes !== this.#bytes || start <= this.#last) this.#escape = -1;
+    if (bytes !== this.#bytes) {
+      this.#bytes = bytes;
+      this.#buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    }
+    this.#last = start;
   }
 
   #number(end: number): bigint | number {

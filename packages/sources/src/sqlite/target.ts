@@ -19,10 +19,11 @@ import { type DatabaseFile, databaseFiles } from './connection.ts';
 import { isForeign, translate } from './errors.ts';
 import { imageOfFile } from './file-image.ts';
 import { ImageBuild } from './image-build.ts';
-import { type LoaderData, openBuild, prepareWrite } from './loader.ts';
+import { type LoaderData, openBuild } from './loader.ts';
 import { quoteName } from './names.ts';
 import type { ReaderData, RowsPlan } from './page-reader.ts';
 import { allRowids, PageRows } from './page-rows.ts';
+import { prepareWrite } from './row-inserter.ts';
 import {
   buildPath,
   makeFolders,

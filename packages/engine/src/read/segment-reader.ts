@@ -1,8 +1,11 @@
 import { type Destination, HoldfastError, type Sig } from '@holdfast/core';
 
+const pieceBytes = 1024 * 1024;
+
 /** Reads a stretch of a stored segment in order, in pieces of the sizes asked for. */
 export class SegmentReader implements AsyncDisposable {
   readonly #key: string;
+  readonly #length: number;
   readonly #blocks: AsyncIterator<Uint8Array>;
   #block: Uint8Array = new Uint8Array();
   #piece = new Uint8Array();
@@ -13,6 +16,7 @@ export class SegmentReader implements AsyncDisposable {
     o: Sig & { readonly start: number; readonly length: number },
   ) {
     this.#key = key;
+    this.#length = o.length;
     const range = { start: o.start, length: o.length };
     this.#blocks = destination.read(key, { signal: o.signal, range })[Symbol.asyncIterator]();
   }
@@ -23,7 +27,8 @@ export class SegmentReader implements AsyncDisposable {
    */
   async take(bytes: number): Promise<Uint8Array> {
     if (this.#block.length >= bytes) return this.#cut(bytes);
-    if (this.#piece.length < bytes) this.#piece = new Uint8Array(Math.max(bytes, 1024 * 1024));
+    if (this.#piece.length < bytes)
+      this.#piece = new Uint8Array(Math.max(bytes, Math.min(this.#length, pieceBytes)));
     let filled = 0;
     while (filled < bytes) {
       if (this.#block.length === 0) await this.#fetch();

@@ -20,10 +20,15 @@ export function compressFrame(bytes: Uint8Array): Uint8Array {
   });
 }
 
+/** Rows of text seldom shrink to less than a thirtieth; what does is put together from several pieces. */
+const expectedRatioMax = 32;
+
 /** @throws HoldfastError corrupt `unreadable frame` */
 export function decompressFrame(frame: Uint8Array): Uint8Array {
+  // Memory for a whole frame each time would be most of the work of reading many small chunks.
+  const chunkSize = Math.min(frameBytesMax, Math.max(4096, frame.length * expectedRatioMax));
   try {
-    return zstdDecompressSync(frame, { chunkSize: frameBytesMax, maxOutputLength: frameBytesMax });
+    return zstdDecompressSync(frame, { chunkSize, maxOutputLength: frameBytesMax });
   } catch (error) {
     throw new HoldfastError('corrupt', `unreadable frame: ${(error as Error).message}`, { cause: error });
   }

@@ -9,14 +9,16 @@ import { HoldfastError, type SegmentEntry } from '@holdfast/core';
  */
 export class SegmentWriter {
   readonly name: string;
+  readonly #path: string;
   readonly #descriptor: number;
   readonly #hash: Hash = createHash('sha256');
   #bytes = 0;
 
   constructor(directory: string, name: string) {
     this.name = name;
+    this.#path = join(directory, name);
     // `wx`: a name is used once; whatever has it already is not ours to overwrite.
-    this.#descriptor = attempt(name, () => openSync(join(directory, name), 'wx', 0o640));
+    this.#descriptor = attempt(this.#path, () => openSync(this.#path, 'wx', 0o640));
   }
 
   get bytes(): number {
@@ -25,7 +27,7 @@ export class SegmentWriter {
 
   append(frame: Uint8Array): void {
     for (let written = 0; written < frame.length; ) {
-      written += attempt(this.name, () => writeSync(this.#descriptor, frame, written));
+      written += attempt(this.#path, () => writeSync(this.#descriptor, frame, written));
     }
     this.#hash.update(frame);
     this.#bytes += frame.length;
@@ -33,7 +35,7 @@ export class SegmentWriter {
 
   /** Synced: what `push` sends is what a crash would leave. */
   close(): SegmentEntry {
-    attempt(this.name, () => fsyncSync(this.#descriptor));
+    attempt(this.#path, () => fsyncSync(this.#descriptor));
     closeSync(this.#descriptor);
     return { name: this.name, bytes: this.#bytes, sha256: this.#hash.digest('hex') };
   }
@@ -44,22 +46,18 @@ export class SegmentWriter {
   }
 }
 
-function attempt<T>(name: string, act: () => T): T {
+function attempt<T>(path: string, act: () => T): T {
   try {
     return act();
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT' || code === 'EFBIG')
-      throw new HoldfastError(
-        'exhausted',
-        `staging is full: segment ${name} could not be written (${code})`,
-        {
-          cause: error,
-          hint: 'free some room there, or choose another folder with --staging',
-        },
-      );
+      throw new HoldfastError('exhausted', `staging is full: ${path} could not be written (${code})`, {
+        cause: error,
+        hint: 'make room on its disk, or choose another staging folder with --staging',
+      });
     if (code === 'EIO' || code === 'EROFS' || code === 'EACCES')
-      throw new HoldfastError('unavailable', `staging does not take segment ${name} (${code})`, {
+      throw new HoldfastError('unavailable', `staging does not take ${path} (${code})`, {
         cause: error,
         hint: 'look at the disk that holds the staging folder, or choose another one with --staging',
       });

@@ -1,6 +1,6 @@
 import { type ErrorCode, exitCodeOf } from '@holdfast/core';
 import { expect } from 'vitest';
-import { type RunOptions, runHoldfast } from './run-holdfast.ts';
+import { type Outcome, type RunOptions, runHoldfast } from './run-holdfast.ts';
 
 export interface ExpectedFailure {
   readonly code: ErrorCode;
@@ -25,8 +25,16 @@ export async function expectFailure(
   expected: ExpectedFailure,
   options: RunOptions = {},
 ): Promise<ErrorDocument['error']> {
-  const { code, signal, stdout, stderr } = await runHoldfast([...args, '--json'], options);
-  const about = `holdfast ${args.join(' ')}\n${stderr}${stdout}`;
+  return assertFailure(await runHoldfast([...args, '--json'], options), expected, args.join(' '));
+}
+
+/** The same for a command with --json that has been run already. */
+export function assertFailure(
+  { code, signal, stdout, stderr }: Outcome,
+  expected: ExpectedFailure,
+  what = 'the command',
+): ErrorDocument['error'] {
+  const about = `${what}\n${stderr}${stdout}`;
   expect({ code, signal }, about).toEqual({ code: expected.exit, signal: null });
   expect(stdout, about).toBe('');
   expect(stderr).not.toContain(secretWord);

@@ -27,7 +27,7 @@ it('says what to do when the folder cannot be used', async () => {
   await using folder = await temporaryFolder();
   await writeFile(folder.join('file'), '');
   await expect(openSpillDirectory(folder.join('file'))).rejects.toMatchObject({
-    code: 'precondition_failed',
+    code: 'config_invalid',
     hint: expect.stringContaining('--staging'),
   });
 });

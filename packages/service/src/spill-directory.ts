@@ -1,7 +1,7 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { HoldfastError } from '@holdfast/core';
+import { type ErrorCode, HoldfastError } from '@holdfast/core';
 
 export interface SpillDirectory extends AsyncDisposable {
   readonly path: string;
@@ -24,13 +24,29 @@ export async function openSpillDirectory(root: string): Promise<SpillDirectory> 
     }
     await mkdir(path, { mode: 0o700 });
   } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'an unknown error';
-    throw new HoldfastError('precondition_failed', `the staging folder ${root} cannot be used: ${code}`, {
-      hint: 'name a folder that this user may write to with --staging',
-      cause,
-    });
+    throw unusable(root, cause);
   }
   return { path, [Symbol.asyncDispose]: () => rm(path, { recursive: true, force: true }) };
+}
+
+const meanings: Readonly<Record<string, ErrorCode>> = {
+  EACCES: 'permission_denied',
+  EPERM: 'permission_denied',
+  EEXIST: 'config_invalid',
+  ENOTDIR: 'config_invalid',
+  ENOSPC: 'exhausted',
+  EDQUOT: 'exhausted',
+  EIO: 'unavailable',
+  EROFS: 'unavailable',
+};
+
+function unusable(root: string, cause: unknown): HoldfastError {
+  const system = (cause as NodeJS.ErrnoException).code ?? 'an unknown error';
+  const code = meanings[system] ?? 'precondition_failed';
+  return new HoldfastError(code, `the staging folder ${root} cannot be used: ${system}`, {
+    hint: 'name a folder that this user may write to with --staging',
+    cause,
+  });
 }
 
 function isAlive(pid: number): boolean {

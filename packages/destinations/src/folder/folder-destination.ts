@@ -104,6 +104,8 @@ export class FolderDestination implements Destination {
         return { key, bytes };
       } catch (error) {
         await rm(temporary, { force: true }).catch(() => undefined);
+        // Nor do the folders stay that were made for it.
+        await this.#leave(dirname(path)).catch(() => undefined);
         throw error;
       }
     });

@@ -107,7 +107,10 @@ export async function proveHistory({ tables, rounds, ...options }: History): Pro
     await prove(model.contentsAt(Number(to.position)), { backup: backupName(name, sequence) });
     const share = rounds[index - 1]?.moment;
     if (!from || share === undefined) continue;
-    const timeMs = Math.round(from.timeMs + (share / 100) * (to.timeMs - from.timeMs));
+    const shareMs = Math.round(from.timeMs + (share / 100) * (to.timeMs - from.timeMs));
+    // Half of them are the very times of commits.
+    const commits = model.commits.filter((one) => one.timeMs > from.timeMs && one.timeMs < to.timeMs);
+    const timeMs = (share % 2 === 0 && commits[share % commits.length]?.timeMs) || shareMs;
     await prove(model.contentsOf(chain, timeMs), { timeMs });
   }
   return chain.length * 2 - 1;

@@ -28,9 +28,11 @@ function describeSchema(schema: readonly SchemaStatement[]): string {
 function describeStatement({ section, type, name, text }: SchemaStatement): string {
   const title = `-- ${section} ${type} ${name}`.trimEnd();
   const words = text.trim();
-  // SQLite keeps its statements without an end.
-  if (section !== 'database') return `${title}\n${words}${words.endsWith(';') ? '' : ';'}\n`;
-  return words === '' ? `${title}\n` : `${title}: ${words.replaceAll('\n', '\n--   ')}\n`;
+  // SQLite makes tables of its own by itself, and takes no statement that does.
+  if (section === 'database' || /^CREATE TABLE sqlite_/i.test(words))
+    return words === '' ? `${title}\n` : `${title}: ${words.replaceAll('\n', '\n--   ')}\n`;
+  // It also keeps its statements without an end.
+  return `${title}\n${words}${words.endsWith(';') ? '' : ';'}\n`;
 }
 
 function describeManifest(manifest: Manifest, context: Context): string {

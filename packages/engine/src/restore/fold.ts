@@ -1,19 +1,21 @@
-import { type Destination, HoldfastError, isUnder, RowDigest, type Sig } from '@holdfast/core';
+import { type Destination, HoldfastError, isUnder, type RowDigest, type Sig } from '@holdfast/core';
 import { linesOf } from '../read/lines.ts';
 import { openChunk } from '../read/open-chunk.ts';
 import type { ChangesRef } from './content.ts';
 import type { Overlay, OverlayRelation } from './overlay.ts';
 import { splitArray } from './tokens.ts';
 
+/** `rows`: whose memory is used, for one chunk after another. */
+export type FoldOptions = Sig & { readonly rows: RowDigest };
+
 /** Lines of one incremental's changes, all parts in order. */
 async function* changeLines(
   destination: Destination,
   changes: ChangesRef,
-  o: Sig,
+  o: FoldOptions,
 ): AsyncGenerator<string, void, void> {
-  const rows = new RowDigest();
   for (const part of changes.parts) {
-    await using chunk = await openChunk(destination, part, rows, o);
+    await using chunk = await openChunk(destination, part, o.rows, o);
     yield* linesOf(chunk.blocks);
   }
 }
@@ -22,7 +24,7 @@ async function* changeLines(
  * How many lines there are up to the last commit that counts. Transactions count in the order of their commits, up to
  * the first one that was committed after the moment: so what is restored is a state that the source was in.
  */
-async function linesUntil(destination: Destination, changes: ChangesRef, o: Sig): Promise<number> {
+async function linesUntil(destination: Destination, changes: ChangesRef, o: FoldOptions): Promise<number> {
   const { untilMs } = changes;
   if (untilMs === undefined) return Number.POSITIVE_INFINITY;
   let line = 0;
@@ -42,7 +44,7 @@ async function linesUntil(destination: Destination, changes: ChangesRef, o: Sig)
 export async function* countingLines(
   destination: Destination,
   changes: ChangesRef,
-  o: Sig,
+  o: FoldOptions,
 ): AsyncGenerator<string, void, void> {
   const end = await linesUntil(destination, changes, o);
   let line = 0;
@@ -57,7 +59,7 @@ export async function fold(
   overlay: Overlay,
   destination: Destination,
   changes: ChangesRef,
-  o: Sig & { readonly wanted: (path: string) => boolean; readonly progress: (lines: number) => void },
+  o: FoldOptions & { readonly wanted: (path: string) => boolean; readonly progress: (lines: number) => void },
 ): Promise<void> {
   const relations = new Map<string, OverlayRelation | undefined>();
   let lines = 0;

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { history } from './histories.fixture.ts';
 import { proveHistory } from './history-proof.fixture.ts';
 
-const numRuns = Number(process.env.HOLDFAST_HISTORIES ?? 40);
+const numRuns = Number(process.env.HOLDFAST_HISTORIES ?? 25);
 
 test('a restore to any point of any history gives the rows that were there', async () => {
   let restores = 0;

@@ -54,7 +54,8 @@ async function applyIncremental(
   const references = referencesOf(backup);
   const parts = changeParts(backup);
   if (parts.length > 0) {
-    const lines = countingLines(tools.destination, { parts, void: [], untilMs }, o);
+    const rows = new RowDigest();
+    const lines = countingLines(tools.destination, { parts, void: [], untilMs }, { ...o, rows });
     await target.applyOnImage({ kind: 'changes', lines }, o);
   }
   if (untilMs !== undefined) return;

@@ -91,8 +91,9 @@ async function restoreRows(
     const overlay = await foldAll(plan, file, tools, o);
     watch.lap('fold');
     const sent = await loadAll(plan, overlay.size > 0 ? file : undefined, overlay, tools, o);
+    const rows = new RowDigest();
     for (const special of content.special) {
-      await using chunk = await openChunk(tools.destination, special, new RowDigest(), o);
+      await using chunk = await openChunk(tools.destination, special, rows, o);
       await target.loadSpecial(special.entry.path, chunk.blocks, o);
     }
     watch.lap('load');
@@ -113,9 +114,11 @@ async function foldAll(
   using overlay = new Overlay(file);
   const wanted = (path: string): boolean => (content.relations.get(path)?.changes ?? 0) > 0;
   let lines = 0;
+  const rows = new RowDigest();
   for (const changes of content.changes) {
     await fold(overlay, tools.destination, changes, {
       ...o,
+      rows,
       wanted,
       progress: (more) => {
         lines += more;

@@ -54,6 +54,11 @@ export class ChunkWriter {
     }
   }
 
+  /** Its memory, between two chunks, for a pass that only digests: there may be thousands of them. */
+  get idle(): RowDigest {
+    return this.#rows;
+  }
+
   /** Rows so far. */
   get rows(): number {
     this.#absorb();
@@ -117,7 +122,7 @@ export async function storeChunk(
   o: Sig & { readonly knownDigest?: string | undefined },
 ): Promise<StoredChunk | undefined> {
   if (plan.compare && o.knownDigest !== undefined) {
-    const digest = await digestOf(plan, from, o);
+    const digest = await digestOf(plan, from, { ...o, rows: writer.idle });
     if (digest === o.knownDigest) return undefined;
   }
   writer.begin(segment(), { chunk: plan.path, kind: plan.kind, columns: plan.columns });
@@ -126,8 +131,12 @@ export async function storeChunk(
   return writer.end();
 }
 
-async function digestOf(plan: ChunkPlan, from: ChunkReader, o: Sig): Promise<string> {
-  const rows = new RowDigest();
+async function digestOf(
+  plan: ChunkPlan,
+  from: ChunkReader,
+  { rows, ...o }: Sig & { readonly rows: RowDigest },
+): Promise<string> {
+  rows.reset();
   const said = await drain(plan, from, o, (block) => {
     for (let rest = block; rest.length > 0; ) {
       rest = rest.subarray(rows.append(rest));

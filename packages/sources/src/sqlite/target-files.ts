@@ -109,7 +109,7 @@ export class TargetLock implements Disposable {
     this.#db = db;
   }
 
-  /** Waits for another restore to end. @throws HoldfastError unavailable when it does not in time */
+  /** Waits for another restore to end. @throws HoldfastError conflict when it does not in time */
   static async wait(
     target: string,
     o: Sig & { readonly clock: Clock; readonly timeoutMs: number },
@@ -119,14 +119,14 @@ export class TargetLock implements Disposable {
       try {
         return TargetLock.take(target);
       } catch (caught) {
-        const waits = caught instanceof HoldfastError && caught.code === 'unavailable';
+        const waits = caught instanceof HoldfastError && caught.code === 'conflict';
         if (!waits || o.clock.elapsed() - start >= o.timeoutMs) throw caught;
       }
       await o.clock.sleep(Math.min(200, o.timeoutMs), o.signal);
     }
   }
 
-  /** @throws HoldfastError unavailable when another restore holds it */
+  /** @throws HoldfastError conflict when another restore holds it */
   static take(target: string): TargetLock {
     const path = join(dirname(target), `.${basename(target)}.holdfast-lock`);
     for (let attempt = 0; attempt < 10; attempt++) {
@@ -143,7 +143,7 @@ export class TargetLock implements Disposable {
         db?.close();
         if (resultOf(caught) === 5) {
           throw new HoldfastError(
-            'unavailable',
+            'conflict',
             `another restore into ${target} is running (it holds ${path})`,
             {
               hint: 'wait for it to end, or restore to another path',
@@ -153,7 +153,7 @@ export class TargetLock implements Disposable {
         throw translate(caught, `cannot lock ${target}`);
       }
     }
-    throw new HoldfastError('unavailable', `cannot lock ${target}: ${path} comes and goes`);
+    throw new HoldfastError('conflict', `cannot lock ${target}: ${path} comes and goes`);
   }
 
   [Symbol.dispose](): void {

@@ -213,7 +213,7 @@ describe('a second restore into the same target', () => {
       },
     });
     expect(second).toMatchObject({
-      code: 'precondition_failed',
+      code: 'conflict',
       message: expect.stringContaining('holdfast restore first of postgres'),
     });
     expect(waitedMs).toBeGreaterThanOrEqual(600);

@@ -66,7 +66,7 @@ export async function openTarget(target: Target, o: OpenRestore): Promise<Restor
     const busy = holder && [
       obstacle(
         'no other restore',
-        'precondition_failed',
+        'conflict',
         `another restore into ${name} is running: ${describeHolder(holder)}`,
         'wait for its end, or stop it, then run this one again',
       ),

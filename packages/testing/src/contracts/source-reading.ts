@@ -10,10 +10,18 @@ import type {
   Source,
   SourceWorkerModule,
 } from '@holdfast/core';
-import { relationOf } from '@holdfast/core';
+import { HoldfastError, relationOf } from '@holdfast/core';
 import { expect } from 'vitest';
 
 export const { signal: never } = new AbortController();
+
+/** The code of what a call rejects with; the reason of an abort may come as it is. */
+export async function codeOf(calling: Promise<unknown>): Promise<string> {
+  return await calling.then(
+    () => 'no error',
+    (error: unknown) => HoldfastError.from(error).code,
+  );
+}
 
 /** The lines of each relation, by path, as they are read. */
 export type Rows = Map<string, { readonly columns: readonly Column[]; readonly lines: string[] }>;

@@ -229,9 +229,13 @@ export function describeTargets(open: OpenSource): void {
       await using harness = await shop(open);
       const backup = await backupOf(harness.source);
       await using place = await harness.place();
-      await using _first = await place.source.openTarget({ ...backup.open, signal });
-      const second = place.source.openTarget({ ...backup.open, id: 'c0ffee0002', signal });
-      await expect(second).rejects.toMatchObject({ code: 'conflict' });
+      await using first = await place.source.openTarget({ ...backup.open, signal });
+      await first.create(backup.schema, { signal });
+      const second = async (): Promise<void> => {
+        await using target = await place.source.openTarget({ ...backup.open, id: 'c0ffee0002', signal });
+        await target.create(backup.schema, { signal });
+      };
+      await expect(second()).rejects.toMatchObject({ code: 'conflict' });
     });
   });
 }

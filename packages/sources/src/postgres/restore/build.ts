@@ -6,6 +6,7 @@ import type { Target } from '../session/url.ts';
 import { applyInOrder, naming } from './apply.ts';
 import { databaseStatements, type WantedDatabase } from './database-statements.ts';
 import { createJournal, type JournalEntries, noteStep, readJournal } from './journal.ts';
+import type { Passes } from './statements.ts';
 import { contentsOf } from './target-facts.ts';
 import {
   createTemporary,
@@ -32,12 +33,8 @@ export interface Build extends Sig {
 const preDataStep = 'pre-data';
 
 /** What a restore is to make, in one word: a leftover of another recipe is of no use to it. */
-export function recipeOf(schema: readonly SchemaStatement[], o: { readonly noOwner: boolean }): string {
-  const text = JSON.stringify([
-    1,
-    o.noOwner,
-    schema.map((each) => [each.section, each.type, each.name, each.text]),
-  ]);
+export function recipeOf(passes: Passes): string {
+  const text = JSON.stringify([1, passes]);
   return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }
 

@@ -31,8 +31,10 @@ export async function checkSchema(o: CheckSchema): Promise<readonly Finding[]> {
   const owners = new Set(noOwner ? [] : schema.map(ownerOf).filter((name) => name !== undefined));
   if (!noOwner && properties.owner !== undefined) owners.add(properties.owner);
   const needed = new Set([...owners, ...schema.flatMap(rolesUsed), ...(noOwner ? [] : properties.roles)]);
+  // From 16 on a member may be kept from acting as the role.
+  const may = maintenance.version >= 160_000 ? "'SET'" : "'MEMBER'";
   const roles = await maintenance.rows<{ name: string; member: boolean }>(
-    `SELECT rolname AS name, pg_catalog.pg_has_role(oid, 'MEMBER') AS member FROM pg_catalog.pg_roles`,
+    `SELECT rolname AS name, pg_catalog.pg_has_role(oid, ${may}) AS member FROM pg_catalog.pg_roles`,
     undefined,
     'listing the roles',
   );
@@ -41,7 +43,7 @@ export async function checkSchema(o: CheckSchema): Promise<readonly Finding[]> {
   if (!facts.superuser) {
     const mine = new Set(roles.filter((each) => each.member).map((each) => each.name));
     found.push(ownerObstacle(new Set([...owners].filter((name) => there.has(name))), mine, facts.user));
-    found.push(superuserObstacle(schema));
+    if (!facts.nearlySuperuser) found.push(superuserObstacle(schema));
   }
   const available = await maintenance.rows<AvailableExtension>(
     `SELECT e.name, e.default_version AS "defaultVersion", coalesce(v.superuser AND NOT v.trusted, true) AS superuser
@@ -50,7 +52,9 @@ export async function checkSchema(o: CheckSchema): Promise<readonly Finding[]> {
     undefined,
     'listing the extensions',
   );
-  found.push(...extensionObstacles(properties.extensions, available, facts.superuser));
+  found.push(
+    ...extensionObstacles(properties.extensions, available, facts.superuser || facts.nearlySuperuser),
+  );
   const spaces = await maintenance.rows<{ name: string }>(
     'SELECT spcname AS name FROM pg_catalog.pg_tablespace',
   );

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { SystemClock } from '@holdfast/core';
 import { quoteName, runPsql, temporaryDatabase } from '@holdfast/testing';
@@ -10,6 +11,7 @@ import { openLoader } from './loader.ts';
 import { copyDatabase, restoreCopy } from './restore.fixture.ts';
 import { smallCopy } from './small-copy.fixture.ts';
 import { openTarget } from './target.ts';
+import { writeMark } from './temporary-name.ts';
 
 const server = inject('postgres');
 const name = `stopped_${process.pid}`;
@@ -31,13 +33,19 @@ afterEach(async () => {
 });
 
 /** Restores in another process, and kills it once it has done a step. */
-async function killAfter(step: string, from: string, id = 'r1'): Promise<void> {
+async function killAfter(
+  step: string,
+  from: string,
+  o: { id?: string; goOnMs?: number } = {},
+): Promise<void> {
+  const { id = 'r1', goOnMs } = o;
   const script = fileURLToPath(new URL('./restore-child.fixture.ts', import.meta.url));
-  const child = spawn(process.execPath, [script, from, url, step, id], {
+  const child = spawn(process.execPath, [script, from, url, goOnMs === undefined ? step : 'never', id], {
     stdio: ['ignore', 'pipe', 'inherit'],
   });
   const ended = once(child, 'exit');
   for await (const line of createInterface(child.stdout)) if (line.startsWith(step)) break;
+  if (goOnMs !== undefined) await sleep(goOnMs);
   child.kill('SIGKILL');
   await ended;
 }
@@ -79,7 +87,7 @@ describe('a restore that was killed', () => {
   it('is dropped by a restore of something else into the same target', async () => {
     await using source = await temporaryDatabase(server, 'stopped_from');
     await source.psql(twoTables);
-    await killAfter('load /public.b', source.url, 'older');
+    await killAfter('load /public.b', source.url, { id: 'older' });
     expect(await databases()).toBe(`${name}_holdfast_older`);
     await restoreCopy(url, smallCopy(), { startTimeoutMs: 5_000 });
     expect(await databases()).toBe(name);
@@ -88,7 +96,7 @@ describe('a restore that was killed', () => {
   it('is dropped even when it was so far that it had a subscription', async () => {
     await using source = await temporaryDatabase(server, 'stopped_from');
     await source.psql(twoTables);
-    await killAfter('finish', source.url, 'older');
+    await killAfter('finish', source.url, { id: 'older' });
     await runPsql(
       urlOf(`${name}_holdfast_older`),
       `CREATE SUBSCRIPTION far CONNECTION 'host=127.0.0.1 port=1 dbname=x' PUBLICATION p WITH (connect = false);
@@ -128,6 +136,46 @@ describe('a restore that was killed', () => {
     await runPsql(server, `CREATE DATABASE ${quoteName(`${name}_holdfast_r1`)}`);
     await expect(restoreCopy(url, smallCopy())).rejects.toMatchObject({ code: 'precondition_failed' });
     expect(await databases()).toBe(`${name}_holdfast_r1`);
+  });
+});
+
+describe('a restore that was killed while it published', () => {
+  it('has given the name or has not, and is finished by the next', async () => {
+    await using source = await temporaryDatabase(server, 'stopped_from');
+    await source.psql(twoTables);
+    const copy = await copyDatabase(source.url);
+    for (const waitMs of [0, 15, 40]) {
+      await runPsql(server, `CREATE DATABASE ${quoteName(name)}`);
+      await killAfter('finish', source.url, { goOnMs: waitMs });
+      const complete = await runPsql(url, "SELECT count(*) FROM pg_class WHERE relname IN ('a', 'b')");
+      const again = restoreCopy(url, copy, { startTimeoutMs: 5_000 });
+      // Killed after the commit: it is there whole, and refused as such.
+      if (complete === '2') await expect(again).rejects.toThrow('is not empty');
+      else await again;
+      expect(await runPsql(url, 'SELECT count(*) FROM a JOIN b USING (id)')).toBe('500');
+      await runPsql(server, `DROP DATABASE ${quoteName(name)} WITH (FORCE)`);
+    }
+  });
+
+  it('has put an empty database aside, which the next drops, unless somebody has put something into it', async () => {
+    const aside = `${name}_holdfast_aside_r0`;
+    const mark = writeMark({ role: 'replaced', target: name, id: 'r0', recipe: '' });
+    for (const sql of ['SELECT 1', 'CREATE TABLE mine ()']) {
+      await runPsql(
+        server,
+        `CREATE DATABASE ${quoteName(aside)}; COMMENT ON DATABASE ${quoteName(aside)} IS '${mark}'`,
+      );
+      await runPsql(urlOf(aside), sql);
+      await restoreCopy(url, smallCopy());
+      expect(await databases()).toBe(sql === 'SELECT 1' ? name : `${name}\n${aside}`);
+      await runPsql(server, `DROP DATABASE ${quoteName(name)} WITH (FORCE)`);
+    }
+    expect(
+      await runPsql(
+        server,
+        `SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '${aside}'`,
+      ),
+    ).toBe('');
   });
 });
 

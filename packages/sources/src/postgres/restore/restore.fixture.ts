@@ -1,6 +1,7 @@
 import {
   type ChunkHeader,
   type ChunkPlan,
+  type ChunkReader,
   type SchemaStatement,
   type SourceIdentity,
   SystemClock,
@@ -50,7 +51,7 @@ export async function copyDatabase(url: string): Promise<Copy> {
   return { from: source, schema, chunks };
 }
 
-export async function readChunk(reader: CopyReader, plan: ChunkPlan): Promise<CopiedChunk> {
+export async function readChunk(reader: ChunkReader, plan: ChunkPlan): Promise<CopiedChunk> {
   const parts: Buffer[] = [];
   const blocks = reader.read(plan, { signal: never });
   for (;;) {

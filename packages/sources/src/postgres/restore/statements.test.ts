@@ -85,7 +85,7 @@ describe('passes', () => {
   const all = [table, grant, trigger, comment, refresh, index];
 
   it('put privileges after the objects, refreshes after the privileges and event triggers last', () => {
-    const passes = toPasses(all, { noOwner: false });
+    const passes = toPasses(all, { noOwner: false, superuser: true });
     expect(passes.preData).toEqual([table]);
     expect(passes.postData).toEqual([index]);
     expect(passes.privileges).toEqual([grant]);
@@ -94,16 +94,22 @@ describe('passes', () => {
   });
 
   it('know no owner and no privilege when those are not wanted', () => {
-    const passes = toPasses(all, { noOwner: true });
+    const passes = toPasses(all, { noOwner: true, superuser: true });
     expect(passes.preData.map((each) => each.text)).toEqual(['CREATE TABLE t ();\n']);
     expect(passes.privileges).toEqual([]);
+  });
+
+  it('leave the comments of extensions to CREATE EXTENSION, unless for a superuser', () => {
+    const remark = statement('COMMENT', "COMMENT ON EXTENSION hstore IS 'x';");
+    expect(toPasses([remark], { noOwner: false, superuser: false }).preData).toEqual([]);
+    expect(toPasses([remark], { noOwner: false, superuser: true }).preData).toEqual([remark]);
   });
 
   it('take the schema public as it is there already, and leave out what is only a comment', () => {
     const mine = statement('SCHEMA', 'CREATE SCHEMA public;\n\n\nALTER SCHEMA public OWNER TO app;');
     const none = statement('SCHEMA', '-- *not* creating schema, since initdb creates it\n\n');
-    expect(toPasses([mine, none], { noOwner: false }).preData.map((each) => each.text)).toEqual([
-      'CREATE SCHEMA IF NOT EXISTS public;\n\n\nALTER SCHEMA public OWNER TO app;',
-    ]);
+    expect(
+      toPasses([mine, none], { noOwner: false, superuser: true }).preData.map((each) => each.text),
+    ).toEqual(['CREATE SCHEMA IF NOT EXISTS public;\n\n\nALTER SCHEMA public OWNER TO app;']);
   });
 });

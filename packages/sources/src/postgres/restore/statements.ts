@@ -18,7 +18,12 @@ export interface Passes {
   readonly last: readonly SchemaStatement[];
 }
 
-export function toPasses(schema: readonly SchemaStatement[], o: { readonly noOwner: boolean }): Passes {
+export interface PassesFor {
+  readonly noOwner: boolean;
+  readonly superuser: boolean;
+}
+
+export function toPasses(schema: readonly SchemaStatement[], o: PassesFor): Passes {
   const passes = {
     database: [] as SchemaStatement[],
     preData: [] as SchemaStatement[],
@@ -32,7 +37,7 @@ export function toPasses(schema: readonly SchemaStatement[], o: { readonly noOwn
       passes.database.push(stored);
       continue;
     }
-    if (isLargeObject(stored)) continue;
+    if (isLargeObject(stored) || (!o.superuser && isOnExtension(stored))) continue;
     const statement = o.noOwner ? withoutOwner(stored) : stored;
     if (statement === undefined || !hasCommand(statement.text)) continue;
     if (belongsLast(statement)) passes.last.push(statement);
@@ -47,6 +52,14 @@ export function toPasses(schema: readonly SchemaStatement[], o: { readonly noOwn
 /** Large objects come with their owners as chunks of their own, not by pg_dump's statements. */
 function isLargeObject(statement: SchemaStatement): boolean {
   return statement.type.startsWith('BLOB') || /^LARGE OBJECTS? /.test(statement.name);
+}
+
+/**
+ * CREATE EXTENSION sets the comment itself, and where an extension belongs to its host (as at many cloud providers),
+ * others may not set it again.
+ */
+function isOnExtension(statement: SchemaStatement): boolean {
+  return statement.type === 'COMMENT' && statement.text.trimStart().startsWith('COMMENT ON EXTENSION ');
 }
 
 function isPrivilege(statement: SchemaStatement): boolean {

@@ -9,6 +9,8 @@ import { describeSessions, sessionsIn } from './temporary-database.ts';
 export interface TargetFacts {
   readonly user: string;
   readonly superuser: boolean;
+  /** Of a role by which cloud providers let others do most of what superusers do. */
+  readonly nearlySuperuser: boolean;
   /** How many more connections the server takes. */
   readonly freeConnections: number;
   readonly existing: ExistingDatabase | undefined;
@@ -29,11 +31,15 @@ export interface ExistingDatabase {
 interface ServerRow {
   user: string;
   superuser: boolean;
+  nearlySuperuser: boolean;
   mayCreate: boolean;
   standby: boolean;
   readOnly: boolean;
   free: number;
 }
+
+/** They create event triggers and untrusted extensions by rules of their own, which the server cannot be asked for. */
+const nearlySuperuserRoles = `'rds_superuser', 'cloudsqlsuperuser', 'alloydbsuperuser', 'azure_pg_admin', 'neon_superuser'`;
 
 export async function lookAtTarget(
   maintenance: Session,
@@ -41,7 +47,9 @@ export async function lookAtTarget(
   o: Sig & { readonly from: SourceIdentity },
 ): Promise<{ readonly facts: TargetFacts; readonly problems: readonly Finding[] }> {
   const [server] = await maintenance.rows<ServerRow>(
-    `SELECT rolname AS "user", rolsuper AS superuser, rolcreatedb OR rolsuper AS "mayCreate",
+    `SELECT rolname AS "user", rolsuper AS superuser,
+       EXISTS (SELECT FROM pg_catalog.pg_roles r WHERE r.rolname IN (${nearlySuperuserRoles})
+         AND pg_catalog.pg_has_role(r.oid, 'MEMBER')) AS "nearlySuperuser", rolcreatedb OR rolsuper AS "mayCreate",
        pg_catalog.pg_is_in_recovery() AS standby,
        pg_catalog.current_setting('transaction_read_only')::boolean AS "readOnly",
        pg_catalog.current_setting('max_connections')::int
@@ -78,7 +86,13 @@ export async function lookAtTarget(
   }
   if (existing) problems.push(...(await lookAtExisting(maintenance, name, { existing, signal: o.signal })));
   return {
-    facts: { user, superuser: server?.superuser ?? false, freeConnections: server?.free ?? 0, existing },
+    facts: {
+      user,
+      superuser: server?.superuser ?? false,
+      nearlySuperuser: server?.nearlySuperuser ?? false,
+      freeConnections: server?.free ?? 0,
+      existing,
+    },
     problems,
   };
 }

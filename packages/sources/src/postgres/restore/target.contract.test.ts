@@ -1,8 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import type { SchemaStatement } from '@holdfast/core';
+import { type SchemaStatement, SystemClock } from '@holdfast/core';
 import { quoteName, runPsql, temporaryDatabase } from '@holdfast/testing';
 import { afterEach, beforeAll, describe, expect, inject, it } from 'vitest';
-import { type Copy, copyDatabase, restoreCopy } from './restore.fixture.ts';
+import { openReader, type ReaderData } from '../full/reader.ts';
+import { parseTarget } from '../session/url.ts';
+import { type LoaderData, openLoader } from './loader.ts';
+import { type Copy, copyDatabase, inBlocks, never, readChunk, restoreCopy } from './restore.fixture.ts';
+import { openTarget } from './target.ts';
 
 const server = inject('postgres');
 const name = `r_${process.pid}`;
@@ -52,6 +56,32 @@ afterEach(async () => {
   for (const left of (await databases()).split('\n').filter((line) => line !== '')) {
     await runPsql(server, `DROP DATABASE ${quoteName(left)} WITH (FORCE)`);
   }
+});
+
+describe('what was loaded', () => {
+  it('is read back before it is published, without the journal', async () => {
+    const options = {
+      id: 'r1',
+      noOwner: false,
+      startTimeoutMs: 0,
+      type: 'logical',
+      clock: new SystemClock(),
+      signal: never,
+    } as const;
+    await using target = await openTarget(parseTarget(url), { from: copy.from, ...options });
+    await target.create(copy.schema, { signal: never });
+    const rows = copy.chunks.filter(({ header }) => header.kind === 'rows');
+    {
+      await using loader = await openLoader(target.token.data as LoaderData, { signal: never });
+      for (const { header, lines } of rows)
+        await loader.load(header, inBlocks(lines), { id: header.chunk, signal: never });
+    }
+    await target.finish({ signal: never, progress: () => {} });
+    await using reader = await openReader(target.token.data as ReaderData, { signal: never });
+    const plans = await target.readBack({ signal: never });
+    expect(plans.map((plan) => plan.path)).toEqual(rows.map(({ header }) => header.chunk));
+    for (const [i, plan] of plans.entries()) expect(await readChunk(reader, plan)).toEqual(rows[i]);
+  });
 });
 
 describe('a restore of a whole database', () => {

@@ -154,10 +154,10 @@ class PostgresRestoreTarget implements RestoreTarget {
     if (problem) {
       throw new HoldfastError(problem.code ?? 'precondition_failed', problem.message, { hint: problem.hint });
     }
-    const passes = toPasses(schema, { noOwner });
+    const passes = toPasses(schema, { noOwner, superuser: facts.superuser });
     const wanted = wantedDatabase(properties, { noOwner, existing: facts.existing });
     o.signal.throwIfAborted();
-    const mark: Mark = { role: 'building', target: name, id: open.id, recipe: recipeOf(schema, { noOwner }) };
+    const mark: Mark = { role: 'building', target: name, id: open.id, recipe: recipeOf(passes) };
     this.#litter = mark;
     const entries = await build({
       maintenance,

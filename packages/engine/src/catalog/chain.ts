@@ -1,4 +1,4 @@
-import { backupName, type Manifest, manifestName } from '@holdfast/core';
+import { backupName, type Manifest, manifestName, parseBackupFile } from '@holdfast/core';
 
 /** A backup as it was found: its manifest, and the checksum by which the next one refers to it. */
 export interface FoundBackup {
@@ -36,18 +36,20 @@ export function linkChain(
   task: string,
   chain: string,
 ): Pick<FoundChain, 'backups' | 'problems'> {
-  const ordered = [...found].sort((a, b) => a.manifest.sequence - b.manifest.sequence);
+  const ordered = [...found].sort((a, b) => sequenceOf(a) - sequenceOf(b));
   const backups: FoundBackup[] = [];
   const problems: ChainProblem[] = [];
   for (const next of ordered) {
     const { manifest, key } = next;
     const report = (detail: string): void => {
-      problems.push({ kind: 'broken chain', key, backup: backupName(chain, manifest.sequence), detail });
+      problems.push({ kind: 'broken chain', key, backup: backupName(chain, sequenceOf(next)), detail });
     };
     const base = backups.at(-1);
     const expected = manifestName(manifest.sequence, manifest.scope);
     if (manifest.task !== task || manifest.chain !== chain || !key.endsWith(`/${expected}`)) {
-      report(`its manifest is that of ${manifest.task}/${backupName(manifest.chain, manifest.sequence)}`);
+      report(
+        `${key} holds the manifest of ${manifest.task}/${backupName(manifest.chain, manifest.sequence)}`,
+      );
     } else if (manifest.scope === 'full') {
       if (base) report('the chain has a second full backup');
       else backups.push(next);
@@ -68,6 +70,11 @@ export function linkChain(
     }
   }
   return { backups, problems };
+}
+
+/** By the name of the file: what a manifest says of itself may be what is wrong with it. */
+function sequenceOf({ key, manifest }: FoundBackup): number {
+  return parseBackupFile(key.slice(key.lastIndexOf('/') + 1))?.sequence ?? manifest.sequence;
 }
 
 /** Objects that the chain's backups name, and that are not there or have another size. Pure. */

@@ -1,4 +1,5 @@
 import { type Destination, HoldfastError, isUnder, type RowDigest, type Sig } from '@holdfast/core';
+import { blamingDamage } from '../read/blaming-damage.ts';
 import { linesOf } from '../read/lines.ts';
 import { openChunk } from '../read/open-chunk.ts';
 import type { ChangesRef } from './content.ts';
@@ -63,17 +64,19 @@ export async function fold(
 ): Promise<void> {
   const relations = new Map<string, OverlayRelation | undefined>();
   let lines = 0;
-  for await (const text of countingLines(destination, changes, o)) {
-    apply(text, relations, (path, columns, key) =>
-      !o.wanted(path) || changes.void.some((gone) => isUnder(path, gone))
-        ? undefined
-        : overlay.relation(path, columns, key),
-    );
-    if (++lines % 4096 === 0) {
-      o.signal.throwIfAborted();
-      o.progress(4096);
+  await blamingDamage(destination, changes.parts, o, async () => {
+    for await (const text of countingLines(destination, changes, o)) {
+      apply(text, relations, (path, columns, key) =>
+        !o.wanted(path) || changes.void.some((gone) => isUnder(path, gone))
+          ? undefined
+          : overlay.relation(path, columns, key),
+      );
+      if (++lines % 4096 === 0) {
+        o.signal.throwIfAborted();
+        o.progress(4096);
+      }
     }
-  }
+  });
 }
 
 function apply(

@@ -11,6 +11,7 @@ import {
   type SourceWorkerModule,
 } from '@holdfast/core';
 import type { Role, RoleOptions } from '../pool/role.ts';
+import { blamingDamage } from '../read/blaming-damage.ts';
 import { openChunk } from '../read/open-chunk.ts';
 import type { StoredChunkRef } from './content.ts';
 import type { OverlayToken } from './overlay.ts';
@@ -84,7 +85,8 @@ class LoadRole implements Role<LoadJob, LoadResult, undefined> {
   }
 
   run(job: LoadJob): Promise<LoadResult> {
-    return job.kind === 'chunk' ? this.#chunk(job) : this.#live(job);
+    if (job.kind === 'live') return this.#live(job);
+    return blamingDamage(this.#destination, [job.chunk], this.#o, () => this.#chunk(job));
   }
 
   async #chunk(job: Extract<LoadJob, { kind: 'chunk' }>): Promise<LoadResult> {

@@ -141,10 +141,16 @@ describe('what is damaged', () => {
 
   test('the newest is not taken to be an older one when what follows it is damaged', () => {
     const chain = { ...older, problems: [problem] };
-    expect(() => resolvePoint([chain], undefined)).toThrow(
-      expect.objectContaining({ code: 'corrupt', hint: expect.stringContaining(`--point ${chainA}/0002`) }),
-    );
+    for (const point of [undefined, { backup: chainA }]) {
+      expect(() => resolvePoint([chain], point)).toThrow(
+        expect.objectContaining({ code: 'corrupt', hint: expect.stringContaining(`--point ${chainA}/0002`) }),
+      );
+    }
     expect(shape(resolvePoint([newer, chain], undefined))).toEqual([chainB, [0, 1], undefined]);
-    expect(shape(resolvePoint([chain], { backup: chainA }))).toEqual([chainA, [0, 1, 2], undefined]);
+    expect(shape(resolvePoint([chain], { backup: `${chainA}/0002` }))).toEqual([
+      chainA,
+      [0, 1, 2],
+      undefined,
+    ]);
   });
 });

@@ -1,6 +1,6 @@
 import { backupName, HoldfastError } from '@holdfast/core';
 import type { RestoreRequest } from '../api.ts';
-import { type FoundBackup, type FoundChain, missingObjects } from '../catalog/chain.ts';
+import { type ChainProblem, type FoundBackup, type FoundChain, missingObjects } from '../catalog/chain.ts';
 
 /** Where a restore ends: at the end of the last of these backups, or at a moment inside it. */
 export interface Point {
@@ -33,6 +33,8 @@ function newest(chains: readonly FoundChain[]): Point {
     refuseDamaged(chains, latest);
     return latest;
   }
+  const [problem] = chains.flatMap(({ problems }) => problems);
+  if (problem) throw cannotRestore(problem);
   throw new HoldfastError('not_found', 'there is no backup that restores', {
     hint: '`holdfast check` says what is wrong',
   });
@@ -42,15 +44,32 @@ function newest(chains: readonly FoundChain[]): Point {
 function refuseDamaged(chains: readonly FoundChain[], latest: Point): void {
   const later = chains.filter(({ chain }) => chain >= latest.chain.chain);
   const [problem] = later.flatMap(({ problems }) => problems);
-  if (!problem) return;
-  throw new HoldfastError('corrupt', `backup ${problem.backup} cannot be restored: ${problem.detail}`, {
-    hint: `the newest that restores is ${nameOf(latest)} (--point ${nameOf(latest)})`,
-  });
+  if (problem)
+    throw cannotRestore(problem, `the newest that restores is ${nameOf(latest)} (--point ${nameOf(latest)})`);
+}
+
+function cannotRestore(problem: ChainProblem, hint?: string): HoldfastError {
+  const newer = problem.kind === 'unsupported';
+  return new HoldfastError(
+    newer ? 'unsupported' : 'corrupt',
+    `backup ${problem.backup} cannot be restored: ${problem.detail}`,
+    {
+      hint:
+        hint ??
+        (newer
+          ? 'use the version of Holdfast that wrote it, or a newer one'
+          : '`holdfast check` lists everything that is wrong; another destination may have it whole'),
+    },
+  );
 }
 
 function named(chains: readonly FoundChain[], name: string): Point {
   for (const chain of chains) {
-    if (name === chain.chain && chain.backups.length > 0) return endOf(chain, chain.backups.length - 1);
+    if (name === chain.chain && chain.backups.length > 0) {
+      const end = endOf(chain, chain.backups.length - 1);
+      refuseDamaged([chain], end);
+      return end;
+    }
     const index = chain.backups.findIndex(
       ({ manifest }) => backupName(chain.chain, manifest.sequence) === name,
     );
@@ -58,10 +77,7 @@ function named(chains: readonly FoundChain[], name: string): Point {
     const problem = chain.problems.find(
       ({ backup }) => backup === name || (name === chain.chain && chain.backups.length === 0),
     );
-    if (problem)
-      throw new HoldfastError('corrupt', `backup ${name} cannot be restored: ${problem.detail}`, {
-        hint: '`holdfast list` shows the backups that can',
-      });
+    if (problem) throw cannotRestore(problem);
   }
   throw new HoldfastError('not_found', `there is no backup ${name}`, {
     hint: 'name one as `holdfast list` prints it: chain/sequence',

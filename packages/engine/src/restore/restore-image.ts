@@ -2,6 +2,7 @@ import { HoldfastError, RowDigest, type Sig } from '@holdfast/core';
 import type { RestoreTools } from '../api.ts';
 import type { FoundBackup } from '../catalog/chain.ts';
 import { readSchema } from '../catalog/show.ts';
+import { blamingDamage } from '../read/blaming-damage.ts';
 import { openChunk } from '../read/open-chunk.ts';
 import { changeParts, referencesOf, type StoredChunkRef } from './content.ts';
 import { countingLines } from './fold.ts';
@@ -24,10 +25,15 @@ export async function restoreImage(
     });
   const image = referencesOf(full).find(({ entry }) => entry.kind === 'image');
   if (!image) throw new HoldfastError('corrupt', 'the snapshot has no image');
-  await target.loadImage(imageBlocks(image, tools, o), o);
+  const { loadImage } = target;
+  await blamingDamage(tools.destination, [image], o, () =>
+    loadImage.call(target, imageBlocks(image, tools, o), o),
+  );
   for (const incremental of incrementals) {
     const inside = point.insideMs !== undefined && incremental === point.backups.at(-1);
-    await applyIncremental(incremental, inside ? point.insideMs : undefined, plan, tools, o);
+    await blamingDamage(tools.destination, referencesOf(incremental), o, () =>
+      applyIncremental(incremental, inside ? point.insideMs : undefined, plan, tools, o),
+    );
   }
   return { sent: new Map(), resumed: 0 };
 }

@@ -4,6 +4,7 @@ import { addDigests, emptyDigest, HoldfastError, RowDigest, relationOf, type Sig
 import type { RestoreReport, RestoreRequest, RestoreTools } from '../api.ts';
 import { stopwatch } from '../backup/stopwatch.ts';
 import { Pool } from '../pool/pool.ts';
+import { blamingDamage } from '../read/blaming-damage.ts';
 import { openChunk } from '../read/open-chunk.ts';
 import { fold } from './fold.ts';
 import type { LoadInit, LoadJob, LoadResult } from './load-role.ts';
@@ -93,8 +94,10 @@ async function restoreRows(
     const sent = await loadAll(plan, overlay.size > 0 ? file : undefined, overlay, tools, o);
     const rows = new RowDigest();
     for (const special of content.special) {
-      await using chunk = await openChunk(tools.destination, special, rows, o);
-      await target.loadSpecial(special.entry.path, chunk.blocks, o);
+      await blamingDamage(tools.destination, [special], o, async () => {
+        await using chunk = await openChunk(tools.destination, special, rows, o);
+        await target.loadSpecial(special.entry.path, chunk.blocks, o);
+      });
     }
     watch.lap('load');
     return sent;

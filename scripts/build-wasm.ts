@@ -3,7 +3,7 @@ import { basename, dirname, join, relative } from 'node:path';
 import asc from 'assemblyscript/asc';
 
 /**
- * Compiles every `assembly/*.ts` (AssemblyScript) under packages/ into a TypeScript file beside it that holds the
+ * Compiles every `assembly/*.as` (AssemblyScript) under packages/ into a TypeScript file beside it that holds the
  * module's bytes, so that whoever imports it needs neither a build step nor I/O. The generated files are committed;
  * `--check` compiles again and exits 1 when one of them is not what its source compiles to.
  *
@@ -28,7 +28,7 @@ async function sources(): Promise<string[]> {
     const entries = await readdir(join(root, 'packages', name, 'src'), { recursive: true });
     for (const entry of entries) {
       const path = join('packages', name, 'src', entry);
-      const compiled = path.endsWith('.ts') && !path.endsWith('.generated.ts');
+      const compiled = path.endsWith('.as');
       if (compiled && basename(dirname(path)) === 'assembly') found.push(path);
     }
   }
@@ -39,8 +39,12 @@ async function compile(source: string): Promise<Uint8Array> {
   let bytes: Uint8Array | undefined;
   // Paths relative to the repository, so that the bytes do not depend on where it is checked out.
   const { error, stderr } = await asc.main(
-    [source, '--baseDir', root, ...flags, '--outFile', 'module.wasm'],
+    [source.replace(/\.as$/, '.ts'), '--baseDir', root, ...flags, '--outFile', 'module.wasm'],
     {
+      // The compiler knows .ts only; our sources are .as, because what reads every .ts file as TypeScript cannot read them.
+      readFile(name: string, base: string) {
+        return readFile(join(base, name.replace(/\.ts$/, '.as')), 'utf8').catch(() => null);
+      },
       writeFile(_name: string, contents: Uint8Array | string) {
         if (typeof contents !== 'string') bytes = contents;
       },
@@ -51,7 +55,7 @@ async function compile(source: string): Promise<Uint8Array> {
 }
 
 function generated(source: string, bytes: Uint8Array): string {
-  const name = basename(source, '.ts').replace(/-(\w)/g, (_match, letter: string) => letter.toUpperCase());
+  const name = basename(source, '.as').replace(/-(\w)/g, (_match, letter: string) => letter.toUpperCase());
   const lines =
     Buffer.from(bytes)
       .toString('base64')
@@ -70,7 +74,7 @@ const check = process.argv.includes('--check');
 let stale = 0;
 for (const source of await sources()) {
   const bytes = await compile(source);
-  const target = join(root, source.replace(/\.ts$/, '.wasm.generated.ts'));
+  const target = join(root, source.replace(/\.as$/, '.wasm.generated.ts'));
   const text = generated(source, bytes);
   const before = await readFile(target, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;

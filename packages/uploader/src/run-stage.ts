@@ -165,6 +165,7 @@ export class RunStage implements Stage {
       if (complete) await folder.remove();
       else if (this.#committed || !(await this.#staysForRecovery(deadline))) {
         await collectLitter({ ...this.#o, journal: this.#journal, signal: deadline.signal });
+        if (!this.#committed) this.#manifestsBegun = false;
       }
     } catch (error) {
       const { reason } = HoldfastError.from(await this.#translated(error));

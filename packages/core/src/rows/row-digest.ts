@@ -1,7 +1,7 @@
 import { HoldfastError } from '../errors.ts';
 import { rowDigestWasm } from './assembly/row-digest.wasm.generated.ts';
 
-/** What `assembly/row-digest.ts` exports. Offsets count from the buffer's begin; line kinds: -1 none, 0 row, 1, 2. */
+/** What `assembly/row-digest.as` exports. Offsets count from the buffer's begin; line kinds: -1 none, 0 row, 1, 2. */
 interface Digester {
   init(buffer: number): void;
   reset(): void;

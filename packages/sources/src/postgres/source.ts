@@ -1,21 +1,21 @@
-import {
-  type ChangeView,
-  type Clock,
-  type Finding,
-  type FrozenView,
-  HoldfastError,
-  type Mark,
-  type OpenFull,
-  type OpenIncremental,
-  type OpenTarget,
-  type RestoreTarget,
-  type Sig,
-  type Source,
-  type SourceFeatures,
-  type SourceInfo,
+import type {
+  ChangeView,
+  Clock,
+  Finding,
+  FrozenView,
+  Mark,
+  OpenFull,
+  OpenIncremental,
+  OpenTarget,
+  RestoreTarget,
+  Sig,
+  Source,
+  SourceFeatures,
+  SourceInfo,
 } from '@holdfast/core';
 import { openChanges } from './changes/change-view.ts';
-import { acknowledgeChanges, forgetAll, forgetChanges } from './changes/upkeep.ts';
+import { acknowledgeChanges, forgetAll, forgetChanges, prepareChanges } from './changes/upkeep.ts';
+import { diagnose } from './doctor/diagnose.ts';
 import { inspect } from './full/inspect.ts';
 import { openFull } from './full/open-full.ts';
 import { openTarget } from './restore/target.ts';
@@ -56,17 +56,16 @@ export class PostgresSource implements Source {
     return forgetChanges(this.#target, { ...o, clock: this.#clock });
   }
 
-  /** Slots are made by full backups; there is nothing to make before. */
   async prepare(_o: Sig): Promise<readonly string[]> {
-    return [];
+    return prepareChanges();
   }
 
   forget(o: Sig): Promise<readonly string[]> {
     return forgetAll(this.#target, { ...o, clock: this.#clock });
   }
 
-  diagnose(_o: Sig): Promise<readonly Finding[]> {
-    return notYet('doctor');
+  diagnose(o: Sig): Promise<readonly Finding[]> {
+    return diagnose(this.#target, o);
   }
 
   openTarget(o: Sig & OpenTarget): Promise<RestoreTarget> {
@@ -74,8 +73,4 @@ export class PostgresSource implements Source {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
-}
-
-function notYet(what: string): Promise<never> {
-  return Promise.reject(new HoldfastError('unsupported', `${what} of PostgreSQL are not there yet`));
 }

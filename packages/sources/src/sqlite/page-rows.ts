@@ -5,7 +5,7 @@ import { recordBlocks } from './record-text.ts';
 import type { TableLayout } from './table-layout.ts';
 import { realText } from './value-text.ts';
 
-/** What `assembly/page-rows.ts` exports. */
+/** What `assembly/page-rows.as` exports. */
 interface Converter {
   configure(
     plan: number,

@@ -18,7 +18,7 @@ export interface RecordContext {
 }
 
 /**
- * One record as a line, in blocks: what `assembly/page-rows.ts` does, for rows that are too large for its memory and
+ * One record as a line, in blocks: what `assembly/page-rows.as` does, for rows that are too large for its memory and
  * for databases in UTF-16. A value may be a gigabyte, more than a JavaScript string holds, so it goes in slices.
  */
 export function* recordBlocks(

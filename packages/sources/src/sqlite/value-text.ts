@@ -5,7 +5,7 @@ import { isUtf8 } from 'node:buffer';
  * which storage class it is: INTEGER has neither `.` nor `e`, REAL has one of them, TEXT is a string, BLOB is
  * `{"x":"<HEX>"}`, and TEXT whose bytes are not well-formed is `{"t":"<HEX>"}`.
  *
- * The fast path (`assembly/page-rows.ts`) writes exactly the same bytes, so that digests agree.
+ * The fast path (`assembly/page-rows.as`) writes exactly the same bytes, so that digests agree.
  */
 export type SqliteValue = null | bigint | number | string | Uint8Array | RawText;
 

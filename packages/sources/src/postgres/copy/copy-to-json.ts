@@ -1,7 +1,7 @@
 import { HoldfastError } from '@holdfast/core';
 import { copyToJsonWasm } from './assembly/copy-to-json.wasm.generated.ts';
 
-/** What `assembly/copy-to-json.ts` exports. */
+/** What `assembly/copy-to-json.as` exports. */
 interface Scanner {
   init(inputAt: number, controlAt: number, outputAt: number): void;
   scan(bytes: number): void;
@@ -24,7 +24,7 @@ export interface BackendMessage {
   readonly body: Uint8Array;
 }
 
-/** By the fault codes of `assembly/copy-to-json.ts`. */
+/** By the fault codes of `assembly/copy-to-json.as`. */
 const faults: readonly string[] = [
   'none',
   'a message has an impossible length',

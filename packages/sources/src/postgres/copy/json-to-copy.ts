@@ -1,7 +1,7 @@
 import { HoldfastError } from '@holdfast/core';
 import { jsonToCopyWasm } from './assembly/json-to-copy.wasm.generated.ts';
 
-/** What `assembly/json-to-copy.ts` exports. */
+/** What `assembly/json-to-copy.as` exports. */
 interface Converter {
   init(inputAt: number, outputAt: number): void;
   reset(columns: number): void;
@@ -14,7 +14,7 @@ interface Converter {
   clearOutput(): void;
 }
 
-/** By the fault codes of `assembly/json-to-copy.ts`. */
+/** By the fault codes of `assembly/json-to-copy.as`. */
 const faults: readonly string[] = [
   'none',
   'a line is not one JSON array',

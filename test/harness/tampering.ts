@@ -1,7 +1,9 @@
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ChunkEntry, Manifest } from '@holdfast/core';
-import { readManifest, writeManifest } from '../../packages/engine/src/manifest-file.ts';
+import { readManifest, sha256Of, writeManifest } from '../../packages/engine/src/manifest-file.ts';
+
+export { sha256Of };
 
 /** A copy of a folder destination, to be damaged. */
 export async function copyOf(backups: string, copy: string): Promise<string> {

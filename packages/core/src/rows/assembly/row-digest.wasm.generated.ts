@@ -1,4 +1,4 @@
-// Generated from row-digest.ts by scripts/build-wasm.ts. Do not edit.
+// Generated from row-digest.as by scripts/build-wasm.ts. Do not edit.
 
 /** 3422 bytes of WebAssembly, as base64. */
 export const rowDigestWasm =

@@ -1,4 +1,4 @@
-// Generated from page-rows.ts by scripts/build-wasm.ts. Do not edit.
+// Generated from page-rows.as by scripts/build-wasm.ts. Do not edit.
 
 /** 4246 bytes of WebAssembly, as base64. */
 export const pageRowsWasm =

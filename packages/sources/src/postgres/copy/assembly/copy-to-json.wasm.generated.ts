@@ -1,4 +1,4 @@
-// Generated from copy-to-json.ts by scripts/build-wasm.ts. Do not edit.
+// Generated from copy-to-json.as by scripts/build-wasm.ts. Do not edit.
 
 /** 7128 bytes of WebAssembly, as base64. */
 export const copyToJsonWasm =

@@ -1,4 +1,4 @@
-// Generated from json-to-copy.ts by scripts/build-wasm.ts. Do not edit.
+// Generated from json-to-copy.as by scripts/build-wasm.ts. Do not edit.
 
 /** 3728 bytes of WebAssembly, as base64. */
 export const jsonToCopyWasm =

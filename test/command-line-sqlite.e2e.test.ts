@@ -2,6 +2,7 @@ import { copyFile, readdir } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nextMillisecond } from './harness/next-millisecond.ts';
 import { holdfast, type Outcome, runHoldfast } from './harness/run-holdfast.ts';
 import { sqliteContents, sqliteSchema } from './harness/sqlite-contents.ts';
 import { leftInStaging, treeOf } from './harness/tree.ts';
@@ -220,9 +221,3 @@ describe('the command line, on SQLite', () => {
     expect(await treeOf(folder.join('read-backups'))).toEqual(stored);
   });
 });
-
-/** So that what was done before and what is done after are apart on a clock that counts milliseconds. */
-async function nextMillisecond(): Promise<void> {
-  const since = Date.now();
-  while (Date.now() <= since + 2) await new Promise((resolve) => setImmediate(resolve));
-}

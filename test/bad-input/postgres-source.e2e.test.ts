@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
+import type { Finding } from '@holdfast/core';
 import {
   freePort,
   type PostgresServer,
@@ -8,8 +9,8 @@ import {
   temporaryFolder,
 } from '@holdfast/testing';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { type ExpectedFailure, expectFailure } from '../harness/failure.ts';
-import { holdfast } from '../harness/run-holdfast.ts';
+import { type ExpectedFailure, expectFailure, secretWord } from '../harness/failure.ts';
+import { holdfast, runHoldfast } from '../harness/run-holdfast.ts';
 import { slotsOf, stateOf } from '../harness/server-state.ts';
 import { leftInStaging, storedAt } from '../harness/tree.ts';
 
@@ -72,6 +73,16 @@ async function refused(
   expect(await storedAt(folder.join('backups'))).toEqual(before.stored);
 }
 
+/** What `doctor` says of it, and how it ends. */
+async function diagnosed(url: string, exit: number, finding: Partial<Finding>): Promise<void> {
+  const { code, stdout, stderr } = await runHoldfast(['doctor', url, '--json'], env());
+  expect(code, stderr).toBe(exit);
+  const { places } = JSON.parse(stdout) as { places: { findings: Finding[] }[] };
+  const wrong = places.flatMap(({ findings }) => findings).filter(({ ok }) => !ok);
+  expect(wrong).toContainEqual(expect.objectContaining({ severity: 'error', ...finding }));
+  expect(stdout).not.toContain(secretWord);
+}
+
 describe('a server that cannot be reached or does not let us in', () => {
   test('nothing listens at its port', async () => {
     const port = await freePort();
@@ -84,6 +95,10 @@ describe('a server that cannot be reached or does not let us in', () => {
       },
       `postgres://postgres@127.0.0.1:${port}/shop`,
     );
+    await diagnosed(`postgres://postgres@127.0.0.1:${port}/shop`, 3, {
+      code: 'unavailable',
+      message: expect.stringContaining(`127.0.0.1:${port}`),
+    });
   });
 
   test('it takes the connection and says nothing', async () => {
@@ -160,6 +175,10 @@ describe('a role without a privilege', () => {
       server.url('shop', 'reader'),
       ['--full'],
     );
+    await diagnosed(server.url('shop', 'reader'), 2, {
+      code: 'permission_denied',
+      message: 'may not read sales.Odd Name, sales.invoices',
+    });
   });
 
   test('from whom row level security hides rows', async () => {
@@ -257,6 +276,12 @@ describe('a server that is not set up for incrementals', () => {
       outcome: 'stored',
       scope: 'full',
       reason: 'incrementals are not possible: wal_level is replica; incrementals need logical',
+    });
+    await diagnosed(server.url('shop'), 2, {
+      check: 'wal_level',
+      code: 'precondition_failed',
+      message: 'wal_level is replica; incrementals need logical',
+      hint: expect.stringContaining('ALTER SYSTEM SET wal_level = logical'),
     });
   });
 });

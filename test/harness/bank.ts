@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { PostgresServer } from '@holdfast/testing';
 import pg from 'pg';
 
@@ -17,7 +18,7 @@ const schema = `
   CREATE INDEX transfers_at ON transfers (at);
 `;
 
-/** Moves money between accounts without a pause, and changes the schema now and then, until it is told to stop. */
+/** Moves money between accounts all the time, and changes the schema now and then, until it is told to stop. */
 export class Bank {
   readonly #clients: pg.Client[] = [];
   readonly #work: Promise<void>[] = [];
@@ -60,6 +61,7 @@ export class Bank {
           ${next(40) === 0 && seed === 0 ? `UPDATE events SET day = '2026-02-20' WHERE id = (SELECT min(id) FROM events_1);` : ''}
           COMMIT`);
         this.transfers++;
+        await sleep(4);
       }
     } catch (error) {
       this.#failure ??= error;

@@ -68,9 +68,16 @@ export class PhysicalHistory implements AsyncDisposable {
         archive_mode: 'off',
         restore_command: `cp ${join(this.#folder.path, 'log')}/%f %p`,
         recovery_target_action: 'promote',
+        // Nobody is let in before the target is reached: what one would see then is some earlier state.
+        hot_standby: 'off',
         ...('position' in target
           ? { recovery_target_lsn: target.position, recovery_target_inclusive: 'off' }
-          : { recovery_target_time: new Date(target.timeMs).toISOString() }),
+          : {
+              recovery_target_time: new Date(target.timeMs)
+                .toISOString()
+                .replace('T', ' ')
+                .replace('Z', '+00'),
+            }),
       },
     });
   }

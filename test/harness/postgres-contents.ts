@@ -29,3 +29,29 @@ export async function contentsOf(server: PostgresServer, database: string): Prom
     await client.end();
   }
 }
+
+/** Rows that one of two databases has and the other has not, shortened; empty when they are equal. */
+export function differences(found: Contents, expected: Contents): string[] {
+  const said: string[] = [];
+  for (const table of new Set([...found.keys(), ...expected.keys()])) {
+    const [has, wants] = [found.get(table), expected.get(table)];
+    if (!has || !wants) {
+      said.push(`${table}: ${has ? 'not expected' : 'missing'}`);
+      continue;
+    }
+    const extra = without(has, wants).map((row) => `${table}: has ${row.slice(0, 80)}`);
+    const missing = without(wants, has).map((row) => `${table}: lacks ${row.slice(0, 80)}`);
+    said.push(...extra.slice(0, 5), ...missing.slice(0, 5));
+  }
+  return said;
+}
+
+function without(rows: readonly string[], others: readonly string[]): string[] {
+  const left = new Map<string, number>();
+  for (const row of others) left.set(row, (left.get(row) ?? 0) + 1);
+  return rows.filter((row) => {
+    const count = left.get(row) ?? 0;
+    left.set(row, count - 1);
+    return count <= 0;
+  });
+}

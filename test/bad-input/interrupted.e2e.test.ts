@@ -1,16 +1,14 @@
 import { rename } from 'node:fs/promises';
 import { type PostgresServer, startPostgres, type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { type CaughtRun, catchRun } from '../harness/caught-run.ts';
 import { assertFailure, type ExpectedFailure, expectFailure } from '../harness/failure.ts';
 import { contentsOf } from '../harness/postgres-contents.ts';
-import { childrenOf, hasEnded, until } from '../harness/processes.ts';
-import { holdfast, type Outcome, runHoldfast } from '../harness/run-holdfast.ts';
+import { hasEnded, until } from '../harness/processes.ts';
+import { holdfast } from '../harness/run-holdfast.ts';
 import { slotsOf, stateOf } from '../harness/server-state.ts';
 import { leftInStaging, storedAt } from '../harness/tree.ts';
 import { Wire } from '../harness/wire.ts';
-
-/** A run is caught when so much of the data has passed: there is more of it in the database. */
-const caughtAfterBytes = 512 * 1024;
 
 let server: PostgresServer;
 let folder: TemporaryFolder;
@@ -40,9 +38,7 @@ beforeEach(async () => {
   before = { server: await stateOf(server), stored: await storedAt(folder.join('backups')) };
 });
 
-const env = (staging = 'staging'): { env: Record<string, string> } => ({
-  env: { HOLDFAST_STAGING: folder.join(staging) },
-});
+const env = (): { env: Record<string, string> } => ({ env: { HOLDFAST_STAGING: folder.join('staging') } });
 const at = (): string => `file:${folder.join('backups')}`;
 
 function backup(url = server.url('shop'), ...options: string[]): string[] {
@@ -53,34 +49,8 @@ function restore(url: string, ...options: string[]): string[] {
   return ['restore', '--at', at(), '--to', url, ...options];
 }
 
-/** A command that is held in the middle of its data, by a wire that stops after some of it. */
-interface Caught {
-  readonly pid: number;
-  /** Of the run's own process. */
-  readonly child: number;
-  readonly ended: Promise<Outcome>;
-}
-
-async function caught(
-  args: readonly string[],
-  direction: 'from server' | 'to server',
-  staging?: string,
-): Promise<Caught> {
-  const reached = wire.holdAfter(caughtAfterBytes, direction);
-  const { promise: started, resolve } = Promise.withResolvers<number>();
-  const ended = runHoldfast([...args, '--json'], {
-    ...env(staging),
-    started: ({ pid }) => resolve(pid),
-  });
-  const early = ended.then(({ stderr }) =>
-    Promise.reject(new Error(`ended before it was caught: ${stderr}`)),
-  );
-  const pid = await started;
-  await Promise.race([reached, early]);
-  early.catch(() => undefined);
-  const [child = 0] = await childrenOf(pid);
-  expect(child).toBeGreaterThan(0);
-  return { pid, child, ended };
+function caught(args: readonly string[], direction: 'from server' | 'to server'): Promise<CaughtRun> {
+  return catchRun(wire, direction, args, env());
 }
 
 const stopped = (signal: string): ExpectedFailure => ({
@@ -91,7 +61,7 @@ const stopped = (signal: string): ExpectedFailure => ({
 });
 
 /** The server, the destination and staging are as if the command had never run; its processes and sessions are gone. */
-async function expectNoTrace(run: Caught): Promise<void> {
+async function expectNoTrace(run: CaughtRun): Promise<void> {
   await until('the processes end', async () => (await hasEnded(run.pid)) && (await hasEnded(run.child)));
   await until('the sessions end', async () => {
     const sessions = `SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'holdfast%'`;
@@ -216,58 +186,3 @@ describe('a restore in the middle of its data', () => {
     await server.psql('postgres', 'DROP DATABASE restored WITH (FORCE)');
   });
 });
-
-describe('two backups of one chain at once', () => {
-  test('on one machine: the second says which process the first is, and later goes on', async () => {
-    await server.psql('shop', `UPDATE orders SET note = note || '?'`);
-    const run = await caught(backup(wire.url('shop'), '--incremental'), 'from server');
-    const error = await expectFailure(
-      backup(undefined, '--incremental'),
-      {
-        code: 'conflict',
-        exit: 3,
-        says: ['task shop is being backed up to the same destinations by process', ' since '],
-        hint: 'wait for it to end, or stop it: kill ',
-      },
-      env(),
-    );
-    expect(error.message).toContain(`process ${run.child} since`);
-    wire.release();
-    expect(await run.ended).toMatchObject({ code: 0 });
-    expect(await holdfast(backup(), env())).toMatchObject({ outcome: 'unchanged' });
-  });
-
-  test('from two machines: one wins, the other says conflict, and nothing is overwritten', async () => {
-    await server.psql('shop', `UPDATE orders SET note = note || '.'`);
-    const first = await caught(backup(wire.url('shop'), '--incremental'), 'from server');
-    // Another staging folder is what another machine has.
-    const second = await runHoldfast([...backup(undefined, '--incremental'), '--json'], env('elsewhere'));
-    wire.release();
-    const outcomes = [await first.ended, second];
-    const [won, lost] = outcomes.toSorted((a, b) => Number(a.code) - Number(b.code)) as [Outcome, Outcome];
-    expect(won, won.stderr).toMatchObject({ code: 0 });
-    assertFailure(lost, { code: 'conflict', exit: 3, says: ['already'], hint: /run again|wait/ });
-    for (const staging of ['staging', 'elsewhere']) {
-      expect(await leftInStaging(folder.join(staging))).toEqual([]);
-    }
-    expect(await slotsOf(server, 'shop')).toHaveLength(1);
-    await bothRestore();
-    expect(await holdfast(backup(), env())).toMatchObject({ outcome: 'unchanged' });
-  });
-});
-
-/** The newest backup, and the one that it follows. */
-async function bothRestore(): Promise<void> {
-  expect(await holdfast(['check', '--at', at()])).toMatchObject({ findings: [] });
-  const { tasks } = await holdfast<{ tasks: { chains: { backups: { backup: string }[] }[] }[] }>([
-    ...['list', '--at', at()],
-  ]);
-  const names = tasks[0]?.chains[0]?.backups.map(({ backup }) => backup).slice(-2) ?? [];
-  expect(names).toHaveLength(2);
-  for (const name of names) {
-    await holdfast(restore(server.url('each'), '--point', name), env());
-    if (name === names.at(-1))
-      expect(await contentsOf(server, 'each')).toEqual(await contentsOf(server, 'shop'));
-    await server.psql('postgres', 'DROP DATABASE each WITH (FORCE)');
-  }
-}

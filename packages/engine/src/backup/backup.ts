@@ -3,7 +3,6 @@ import { backupName, chainName, HoldfastError, type Manifest, type Sig } from '@
 import type { BackupReport, BackupRequest, BackupTools } from '../api.ts';
 import type { FoundChain } from '../catalog/chain.ts';
 import { findChains } from '../catalog/find-chains.ts';
-import { afterCommit } from './commit.ts';
 import { decideScope, type FullAnswer } from './decide-scope.ts';
 import { makeFull } from './full.ts';
 import { makeIncremental } from './incremental.ts';
@@ -68,7 +67,6 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
   });
   const made =
     answer.scope === 'full' ? await full(run, answer, undefined, o) : await continueChain(run, answer, o);
-  if (made.stored) notices.push(...(await afterCommit(made.manifest, run.chains, tools, o)));
   observer({ kind: 'step', step: 'cleaned-up' });
   return report(run, made, startedMs, made.stored ? 'stored' : 'unchanged');
 }

@@ -7,7 +7,7 @@ import {
   type Stage,
 } from '@holdfast/core';
 import type { Made, Run } from './backup.ts';
-import { commitRun, completeManifest, type Draft } from './commit.ts';
+import { afterCommit, commitRun, completeManifest, type Draft } from './commit.ts';
 import { RunWriter } from './run-writer.ts';
 import { stopwatch } from './stopwatch.ts';
 
@@ -52,6 +52,8 @@ async function makeIn(opened: Stage, run: Run, plan: FullPlan, o: Sig): Promise<
   try {
     const manifest = completeManifest(await dump(run, plan, stage, { signal }), run.tools.clock.now());
     await commitRun(stage, manifest, run.tools, { signal });
+    // While the run is still in staging: a crash in between is taken up there, and does this again.
+    run.notices.push(...(await afterCommit(manifest, run.chains, run.tools, o)));
     return { manifest, reason: plan.reason, stored: true };
   } catch (error) {
     throw stage.signal.aborted ? HoldfastError.from(stage.signal.reason) : error;

@@ -3,7 +3,7 @@ import type { FoundBackup, FoundChain } from '../catalog/chain.ts';
 import { missingObjects } from '../catalog/chain.ts';
 import { findChains } from '../catalog/find-chains.ts';
 import type { Made, Run } from './backup.ts';
-import { commitRun, completeManifest, type Draft, nextSequence } from './commit.ts';
+import { afterCommit, commitRun, completeManifest, type Draft, nextSequence } from './commit.ts';
 import { knownDigests } from './known-digests.ts';
 import { RunWriter } from './run-writer.ts';
 import { stopwatch } from './stopwatch.ts';
@@ -39,6 +39,7 @@ export async function makeIncremental(run: Run, plan: IncrementalPlan, o: Sig): 
     if (!draft) return { manifest: base.manifest, reason: 'nothing changed since', stored: false };
     const manifest = completeManifest(draft, tools.clock.now());
     await commitRun(stage, manifest, tools, { signal });
+    run.notices.push(...(await afterCommit(manifest, run.chains, tools, o)));
     return { manifest, reason: `it continues chain ${chain.chain}`, stored: true };
   } catch (error) {
     throw stage.signal.aborted ? HoldfastError.from(stage.signal.reason) : error;

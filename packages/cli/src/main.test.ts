@@ -66,6 +66,7 @@ const backup: BackupReport = {
   reason: 'the destination holds no chain of this task',
   to: { position: '0/1', timeMs: toMs },
   rows: 1_234_567,
+  changes: 0,
   rawBytes: 1_030_000_000,
   storedBytes: 178_000_000,
   segments: 2,

@@ -48,6 +48,8 @@ export interface BackupReport {
   readonly reason: string;
   readonly to: Mark;
   readonly rows: number;
+  /** Changes of rows, of an incremental. */
+  readonly changes: number;
   readonly rawBytes: number;
   readonly storedBytes: number;
   readonly segments: number;

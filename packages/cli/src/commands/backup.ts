@@ -46,8 +46,9 @@ function headline(report: BackupReport, elapsedMs: number): string {
     return `Nothing changed in ${task} since ${backup}: nothing to store, checked up to ${moment(report.to.timeMs)}`;
   }
   const kind = scope === 'full' ? 'Full' : 'Incremental';
-  const rows = counted(report.rows, scope === 'full' ? 'row' : 'line');
-  const size = `${rows}, ${bytes(report.rawBytes)} in ${bytes(report.storedBytes)}, ${duration(elapsedMs)}`;
+  const rows = counted(report.rows, 'row');
+  const content = scope === 'full' ? rows : `${counted(report.changes, 'change')}, ${rows} anew`;
+  const size = `${content}, ${bytes(report.rawBytes)} in ${bytes(report.storedBytes)}, ${duration(elapsedMs)}`;
   const resumed = outcome === 'resumed' ? ', from an interrupted run' : '';
   return `${kind} backup ${task} ${backup} stored${resumed}: ${size}`;
 }

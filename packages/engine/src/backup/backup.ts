@@ -149,6 +149,7 @@ function report(run: Run, made: Made, startedMs: number, outcome: BackupReport['
     reason,
     to: manifest.to,
     rows: stored ? manifest.totals.rows : 0,
+    changes: stored ? changesOf(manifest) : 0,
     rawBytes: stored ? manifest.totals.rawBytes : 0,
     storedBytes: stored ? manifest.totals.storedBytes : 0,
     segments: stored ? manifest.segments.length : 0,
@@ -159,4 +160,9 @@ function report(run: Run, made: Made, startedMs: number, outcome: BackupReport['
     notices: run.notices,
     ...(manifest.gap && stored && { gap: manifest.gap.reason }),
   };
+}
+
+function changesOf(manifest: Manifest): number {
+  const counts = manifest.chunks.flatMap(({ tables }) => Object.values(tables ?? {}));
+  return counts.reduce((sum, count) => sum + count, 0);
 }

@@ -207,6 +207,7 @@ export interface RestoreTarget extends AsyncDisposable {
   finish(o: Sig & { readonly progress: (doneRatio: number, what: string) => void }): Promise<void>;
   /** How to read back all rows that were loaded, with the readers that `token` opens. After `finish`. */
   readBack(o: Sig): Promise<readonly ChunkPlan[]>;
+  /** Gives it its name. Loaders and readers of it are let go before. */
   publish(o: Sig): Promise<void>;
 }
 

@@ -173,7 +173,7 @@ export function describeTargets(open: OpenSource): void {
         yield* blocksOf(lines);
         throw failure;
       })();
-      await using loader = await openLoader(target);
+      const loader = await openLoader(target);
       await expect(
         loader.load(headerOf(backup.rows, path), broken, { signal, id: 'first' }),
       ).rejects.toThrow();
@@ -183,6 +183,7 @@ export function describeTargets(open: OpenSource): void {
         id: 'second',
       });
       expect(second.rows).toBe(lines.length);
+      await loader[Symbol.asyncDispose]();
       await target.finish(finishing);
       await target.publish({ signal });
       expect(await place.rows('t')).toHaveLength(5);
@@ -196,8 +197,8 @@ export function describeTargets(open: OpenSource): void {
       await target.create(backup.schema, { signal });
       const path = harness.path('t');
       const lines = backup.rows.get(path)?.lines ?? [];
-      await using one = await openLoader(target);
-      await using two = await openLoader(target);
+      const one = await openLoader(target);
+      const two = await openLoader(target);
       const header = headerOf(backup.rows, path);
       // Rows that only changes brought come with names of columns alone.
       const bare = { ...header, columns: header.columns.map(({ name }) => ({ name, type: '' })) };
@@ -206,6 +207,8 @@ export function describeTargets(open: OpenSource): void {
         two.load(bare, blocksOf(lines.slice(2)), { signal, id: 'b' }),
       ];
       expect((await Promise.all(loads)).map(({ rows }) => rows)).toEqual([2, 3]);
+      await one[Symbol.asyncDispose]();
+      await two[Symbol.asyncDispose]();
       await target.finish(finishing);
       await target.publish({ signal });
       expect([...((await place.rows('t')) ?? [])].sort()).toEqual([...(await harness.rows('t'))].sort());

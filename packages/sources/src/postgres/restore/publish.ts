@@ -79,7 +79,7 @@ async function close(o: Publish): Promise<void> {
 const objectInUse = '55006';
 
 /** @returns how the database that had the name is called now */
-async function rename(o: Publish, attemptsMax = 3): Promise<string | undefined> {
+async function rename(o: Publish): Promise<string | undefined> {
   const { maintenance, target, temporary } = o;
   const aside = (await exists(maintenance, target)) ? asideName(target, o.id) : undefined;
   await maintenance.exec('BEGIN', 'publishing the restored database');
@@ -116,10 +116,7 @@ async function rename(o: Publish, attemptsMax = 3): Promise<string | undefined> 
       ...(await sessionsIn(maintenance, target)),
       ...(await sessionsIn(maintenance, temporary)),
     ];
-    if (inside.length > 0) throw inUse(target, describeSessions(inside));
-    // The server has waited for it, and it has ended since: a session of our own that took long to leave.
-    if (attemptsMax > 1) return rename(o, attemptsMax - 1);
-    throw inUse(target, 'a session that is gone by now');
+    throw inUse(target, inside.length > 0 ? describeSessions(inside) : 'a session that is gone by now');
   }
   return aside;
 }

@@ -1,6 +1,5 @@
 import {
   backupName,
-  type Destination,
   formatVersion,
   HoldfastError,
   type Manifest,
@@ -88,8 +87,4 @@ export function nextSequence(chain: FoundChain, others: readonly FoundChain[]): 
     for (const file of objects.keys()) highest = Math.max(highest, Number.parseInt(file, 10));
   }
   return highest + 1;
-}
-
-export function describeDestinations(destinations: readonly Destination[]): string {
-  return destinations.map(({ description }) => description).join(', ');
 }

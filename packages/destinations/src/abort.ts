@@ -1,15 +1,4 @@
-import { HoldfastError } from '@holdfast/core';
-
-/** What a call rejects with when its signal has aborted. */
-export function abortError(signal: AbortSignal): HoldfastError {
-  const reason: unknown = signal.reason;
-  if (reason instanceof HoldfastError) return reason;
-  return new HoldfastError('cancelled', 'stopped on request', { cause: reason });
-}
-
-export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw abortError(signal);
-}
+import { abortError, throwIfAborted } from '@holdfast/core';
 
 /**
  * The blocks of a body, until they end or the signal aborts: also when the body hangs and never answers again. The

@@ -1,8 +1,15 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { type Destination, HoldfastError, type Observer, type SegmentEntry, type Sig } from '@holdfast/core';
+import {
+  type Destination,
+  HoldfastError,
+  type Observer,
+  type SegmentEntry,
+  type Sig,
+  throwIfAborted,
+} from '@holdfast/core';
 import { fileBody } from './durable-file.ts';
-import { stagingError, throwIfAborted, untilAborted } from './errors.ts';
+import { stagingError, untilAborted } from './errors.ts';
 import type { Journal } from './journal.ts';
 
 export interface PushOptions extends Sig {

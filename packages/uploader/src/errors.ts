@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { HoldfastError } from '@holdfast/core';
+import { abortError, HoldfastError } from '@holdfast/core';
 import { sizeText } from './size-text.ts';
 
 /** The system's code of an error, wherever in its chain of causes it is. */
@@ -77,17 +77,6 @@ async function roomLeft(root: string): Promise<string> {
   } catch {
     return 'no room is left there';
   }
-}
-
-/** What a call rejects with when its signal has aborted. */
-export function abortError(signal: AbortSignal): HoldfastError {
-  const reason: unknown = signal.reason;
-  if (reason instanceof HoldfastError) return reason;
-  return new HoldfastError('cancelled', 'stopped on request', { cause: reason });
-}
-
-export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw abortError(signal);
 }
 
 /** Settles with the promise, or rejects as soon as the signal aborts, whatever the promise does then. */

@@ -10,9 +10,10 @@ import {
   type SegmentEntry,
   type Sig,
   type Stage,
+  throwIfAborted,
 } from '@holdfast/core';
 import { DestinationPush, settledOrAborted } from './destination-push.ts';
-import { stagingError, throwIfAborted, untilAborted } from './errors.ts';
+import { stagingError, untilAborted } from './errors.ts';
 import { Journal } from './journal.ts';
 import { collectLitter } from './litter.ts';
 import { journalFile, type RunFolder, type Seal } from './run-folder.ts';

@@ -10,9 +10,10 @@ import {
   type Sig,
   type StagedRun,
   type Staging,
+  throwIfAborted,
 } from '@holdfast/core';
 import { writeDurably } from './durable-file.ts';
-import { stagingError, throwIfAborted } from './errors.ts';
+import { stagingError } from './errors.ts';
 import { FileLock } from './file-lock.ts';
 import { Journal } from './journal.ts';
 import { KnownDestinations } from './known-destinations.ts';

@@ -10,9 +10,9 @@ import {
   HoldfastError,
   type ObjectInfo,
   type Sig,
+  throwIfAborted,
   type WriteOptions,
 } from '@holdfast/core';
-import { throwIfAborted } from '../abort.ts';
 import { prefixParts } from '../keys.ts';
 import { fileMode, makeFolder, syncFolder } from './durable.ts';
 import { folderError, symbolicLink, systemCode } from './errors.ts';

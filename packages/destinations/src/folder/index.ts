@@ -1,5 +1,4 @@
-import { type Clock, type DestinationDriver, type Sig, SystemClock } from '@holdfast/core';
-import { throwIfAborted } from '../abort.ts';
+import { type Clock, type DestinationDriver, type Sig, SystemClock, throwIfAborted } from '@holdfast/core';
 import { FolderDestination } from './folder-destination.ts';
 import { parseFolderUrl } from './url.ts';
 

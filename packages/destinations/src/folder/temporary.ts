@@ -3,7 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { readdir, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { throwIfAborted } from '../abort.ts';
+import { throwIfAborted } from '@holdfast/core';
 import { reservedPrefix } from './names.ts';
 
 /** How long what nobody can tell the writer of is left alone. */

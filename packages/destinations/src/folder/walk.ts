@@ -2,7 +2,7 @@ import type { Dirent, Stats } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectInfo } from '@holdfast/core';
-import { throwIfAborted } from '../abort.ts';
+import { throwIfAborted } from '@holdfast/core';
 import { systemCode } from './errors.ts';
 import { reservedPrefix } from './names.ts';
 

@@ -1,5 +1,4 @@
-import { type Destination, type Sig, SystemClock } from '@holdfast/core';
-import { throwIfAborted } from '../abort.ts';
+import { type Destination, type Sig, SystemClock, throwIfAborted } from '@holdfast/core';
 import { FolderDestination, type FolderOptions } from './folder-destination.ts';
 
 /** Opens, in another thread or process, the folder that a token names. */

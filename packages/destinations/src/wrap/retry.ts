@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  abortError,
   type ByteRange,
   type Clock,
   type Destination,
@@ -8,9 +9,9 @@ import {
   HoldfastError,
   type ObjectInfo,
   type Sig,
+  throwIfAborted,
   type WriteOptions,
 } from '@holdfast/core';
-import { abortError, throwIfAborted } from '../abort.ts';
 import { Idle } from './idle.ts';
 
 export interface RetryNotice {

@@ -1,14 +1,4 @@
-import { HoldfastError } from '@holdfast/core';
-
-export function abortError(signal: AbortSignal): HoldfastError {
-  const reason: unknown = signal.reason;
-  if (reason instanceof HoldfastError) return reason;
-  return new HoldfastError('cancelled', 'stopped on request', { cause: reason });
-}
-
-export function throwIfAborted(signal: AbortSignal): void {
-  if (signal.aborted) throw abortError(signal);
-}
+import { abortError, HoldfastError, throwIfAborted } from '@holdfast/core';
 
 export function assertKey(key: string): void {
   const bad = key.split('/').some((part) => part === '' || part === '.' || part === '..');

@@ -1,4 +1,5 @@
 import {
+  abortError,
   type ByteRange,
   type Destination,
   type DestinationFeatures,
@@ -7,9 +8,10 @@ import {
   HoldfastError,
   type ObjectInfo,
   type Sig,
+  throwIfAborted,
   type WriteOptions,
 } from '@holdfast/core';
-import { abortError, drain, throwIfAborted } from './drain.ts';
+import { drain } from './drain.ts';
 
 /**
  * What one call does.

@@ -1,5 +1,5 @@
 import type { Destination, DriverToken, ObjectInfo, Sig } from '@holdfast/core';
-import { throwIfAborted } from './drain.ts';
+import { throwIfAborted } from '@holdfast/core';
 import { type ObjectTable, type StoredObject, TableDestination } from './object-table.ts';
 
 /** Places by name, so that a token opens the same one. Threads have their own. */

@@ -7,9 +7,10 @@ import {
   HoldfastError,
   type ObjectInfo,
   type Sig,
+  throwIfAborted,
   type WriteOptions,
 } from '@holdfast/core';
-import { assertKey, drain, throwIfAborted } from './drain.ts';
+import { assertKey, drain } from './drain.ts';
 
 export interface StoredObject {
   readonly bytes: Buffer;

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite';
 import type { Destination, DriverToken, ObjectInfo, Sig } from '@holdfast/core';
-import { throwIfAborted } from './drain.ts';
+import { throwIfAborted } from '@holdfast/core';
 import { type ObjectTable, type StoredObject, TableDestination } from './object-table.ts';
 
 class SqliteTable implements ObjectTable {

@@ -2,7 +2,10 @@ import { createHash } from 'node:crypto';
 import { quoteIdentifier } from '../full/names.ts';
 import type { Session } from '../session/session.ts';
 
-/** Catalogs that say nothing about the schema, change with every statement, or get a condition below. */
+/**
+ * Catalogs that say nothing about the schema, change with every statement, or get a condition below: those that all
+ * databases of a server share are written by what happens in the others, too.
+ */
 const leftOut = [
   'pg_class',
   'pg_attribute',
@@ -12,6 +15,10 @@ const leftOut = [
   'pg_index',
   'pg_namespace',
   'pg_database',
+  'pg_db_role_setting',
+  'pg_shdescription',
+  'pg_shseclabel',
+  'pg_parameter_acl',
   'pg_depend',
   'pg_shdepend',
   'pg_statistic',
@@ -27,6 +34,8 @@ const leftOut = [
 ];
 
 const lasting = `IN (SELECT c.oid FROM pg_catalog.pg_class c WHERE c.relpersistence <> 't' AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'c', 'S'))`;
+const thisDatabase =
+  '(SELECT d.oid FROM pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database())';
 const written =
   'pg_catalog.count(*) AS rows, pg_catalog.sum(pg_catalog.hashint8(x.xmin::text::int8)) AS hash';
 
@@ -48,6 +57,9 @@ const conditional = [
     WHERE x.typnamespace IN (SELECT n.oid FROM pg_catalog.pg_namespace n WHERE n.nspname !~ '^pg_(temp|toast)')`,
   `SELECT 'pg_namespace', ${written} FROM pg_catalog.pg_namespace x WHERE x.nspname !~ '^pg_(temp|toast)'`,
   `SELECT 'pg_database', ${written} FROM pg_catalog.pg_database x WHERE x.datname = pg_catalog.current_database()`,
+  `SELECT 'pg_db_role_setting', ${written} FROM pg_catalog.pg_db_role_setting x WHERE x.setdatabase = ${thisDatabase}`,
+  `SELECT 'pg_shdescription', ${written} FROM pg_catalog.pg_shdescription x
+    WHERE x.classoid = 'pg_catalog.pg_database'::pg_catalog.regclass AND x.objoid = ${thisDatabase}`,
   `SELECT 'pg_depend', pg_catalog.count(*) AS rows, pg_catalog.sum(pg_catalog.hashint8(x.objid::int8)) AS hash
      FROM pg_catalog.pg_depend x WHERE x.deptype = 'e'`,
 ];

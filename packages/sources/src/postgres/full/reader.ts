@@ -25,22 +25,36 @@ export function readerData(session: Session, snapshot?: string): ReaderData {
 export async function openReader(data: ReaderData, o: Sig): Promise<ChunkReader> {
   const session = await openSession(fromTargetRecord(data.target), { signal: o.signal });
   try {
-    if (data.snapshot !== undefined) await beginView(session, data.snapshot);
-    return new CopyReader(session);
+    if (data.snapshot === undefined) return new CopyReader(session);
+    await beginView(session, data.snapshot);
+    await session.exec(`SAVEPOINT ${readerSavepoint}`, 'joining the view');
+    return new CopyReader(session, { savepoint: readerSavepoint });
   } catch (caught) {
     await session[Symbol.asyncDispose]();
     throw caught;
   }
 }
 
+const readerSavepoint = 'holdfast_reader';
+
+/**
+ * A transaction keeps the lock of every table that it read, and the server's room for locks is shared by all sessions
+ * (64 each by default): after so many, a reader gives back its own. The view itself keeps what protects them.
+ */
+const locksMax = 64;
+
 /** Reads chunks with COPY. Owns its session. */
 export class CopyReader implements ChunkReader {
   readonly #session: Session;
   readonly #copy: CopySocket;
+  readonly #savepoint: string | undefined;
+  #locks = 0;
 
-  constructor(session: Session) {
+  /** `savepoint`: where its transaction may go back to between two chunks. */
+  constructor(session: Session, o: { readonly savepoint?: string } = {}) {
     this.#session = session;
     this.#copy = new CopySocket(session);
+    this.#savepoint = o.savepoint;
   }
 
   async *read(chunk: ChunkPlan, o: Sig): AsyncGenerator<Uint8Array, ReadResult, void> {
@@ -51,7 +65,12 @@ export class CopyReader implements ChunkReader {
     const what = `reading ${how.name}`;
     let rows = 0;
     try {
+      if (this.#savepoint !== undefined && this.#locks >= locksMax) {
+        await this.#session.exec(`ROLLBACK TO ${this.#savepoint}`, what);
+        this.#locks = 0;
+      }
       for (const sql of how.kind === 'copy' ? [how.sql] : how.sql) {
+        this.#locks++;
         rows += (yield* this.#copy.copyOut(sql, { signal: o.signal, what })).rows;
       }
     } catch (caught) {

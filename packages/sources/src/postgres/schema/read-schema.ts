@@ -36,14 +36,23 @@ export async function readSchema(session: Session, o: ReadSchema): Promise<reado
       throw caught;
     }
   };
-  const [before, after, database, refreshes] = await Promise.all([
-    dump('pre-data'),
-    dump('post-data'),
-    readDatabaseRows(session),
-    readRefreshes(session),
-  ]);
+  const database = await readDatabaseRows(session);
+  const refreshes = await readRefreshes(session);
+  const [relations] = await session.rows<{ count: number }>(
+    `SELECT pg_catalog.count(*)::int AS count FROM pg_catalog.pg_class WHERE relkind IN ('r', 'p', 'v', 'm', 'S', 'f')`,
+  );
+  if ((relations?.count ?? 0) > togetherRelationsMax) {
+    return [...database, ...(await dump('pre-data')), ...(await dump('post-data')), ...refreshes];
+  }
+  const [before, after] = await Promise.all([dump('pre-data'), dump('post-data')]);
   return [...database, ...before, ...after, ...refreshes];
 }
+
+/**
+ * Each pg_dump locks every relation. The view holds as many locks already, and a server as it comes has room for
+ * 6,400 of all sessions and a reserve: beyond this, one after the other.
+ */
+const togetherRelationsMax = 1000;
 
 const utf8 = new TextEncoder();
 const blockRows = 1000;

@@ -216,6 +216,13 @@ const programMeanings: readonly (readonly [RegExp, Meaning])[] = [
   [/server version.*pg_dump version|aborting because of server version mismatch/is, { code: 'unsupported' }],
   [/canceling statement due to lock timeout/i, meanings['55P03'] as Meaning],
   [/database ".*" does not exist/i, meanings['3D000'] as Meaning],
+  [
+    /out of shared memory/i,
+    {
+      code: 'exhausted',
+      hint: 'raise max_locks_per_transaction of the server: pg_dump locks every table while the view has them locked',
+    },
+  ],
   [/No space left on device/i, { code: 'exhausted', hint: 'a disk is full' }],
 ];
 

@@ -1,0 +1,147 @@
+-- An object of every kind that a database can hold, under names that want to be quoted.
+CREATE EXTENSION hstore;
+CREATE EXTENSION citext SCHEMA public;
+CREATE SCHEMA "odd.schema/%" AUTHORIZATION "role ""x""";
+SET search_path TO "odd.schema/%", public;
+
+CREATE COLLATION "cö""ll" (provider = icu, locale = 'de-u-ks-level2', deterministic = false);
+CREATE TYPE mood AS ENUM ('sad', 'it''s "ok"', E'new\nline');
+CREATE TYPE pair AS (a int, "b c" text COLLATE "C");
+CREATE DOMAIN positive AS int DEFAULT 1 CONSTRAINT "is > 0" CHECK (VALUE > 0);
+CREATE FUNCTION span(float8, float8) RETURNS float8 IMMUTABLE LANGUAGE sql AS 'SELECT $1 - $2';
+CREATE TYPE floats AS RANGE (subtype = float8, subtype_diff = span);
+CREATE TYPE plain;
+CREATE FUNCTION plain_in(cstring) RETURNS plain IMMUTABLE STRICT LANGUAGE internal AS 'textin';
+CREATE FUNCTION plain_out(plain) RETURNS cstring IMMUTABLE STRICT LANGUAGE internal AS 'textout';
+CREATE TYPE plain (INPUT = plain_in, OUTPUT = plain_out, LIKE = text, COLLATABLE = true);
+CREATE TYPE never_defined;
+
+CREATE FUNCTION same(plain, plain) RETURNS bool IMMUTABLE LANGUAGE internal AS 'texteq';
+CREATE OPERATOR === (FUNCTION = same, LEFTARG = plain, RIGHTARG = plain, COMMUTATOR = ===);
+CREATE OPERATOR FAMILY plain_ops USING hash;
+CREATE FUNCTION hash_of(plain) RETURNS int IMMUTABLE LANGUAGE internal AS 'hashtext';
+CREATE OPERATOR CLASS plain_ops DEFAULT FOR TYPE plain USING hash FAMILY plain_ops AS OPERATOR 1 ===, FUNCTION 1 hash_of(plain);
+CREATE CAST (plain AS text) WITHOUT FUNCTION AS ASSIGNMENT;
+CREATE FUNCTION add_up(int, int) RETURNS int IMMUTABLE LANGUAGE sql BEGIN ATOMIC SELECT $1 + coalesce($2, 0); END;
+CREATE AGGREGATE total(int) (SFUNC = add_up, STYPE = int, INITCOND = '0');
+CREATE PROCEDURE "does; nothing"() LANGUAGE plpgsql AS $_$ BEGIN -- ';' and $$
+  NULL; END $_$;
+CREATE FUNCTION "same"(x anyelement DEFAULT NULL, VARIADIC y anyarray DEFAULT NULL) RETURNS SETOF anyelement LANGUAGE sql SECURITY DEFINER SET search_path = 'odd.schema/%', pg_temp AS 'SELECT $1';
+CREATE FUNCTION calls() RETURNS language_handler LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_call_handler';
+CREATE FUNCTION inlines(internal) RETURNS void LANGUAGE c AS '$libdir/plpgsql', 'plpgsql_inline_handler';
+CREATE LANGUAGE "pl other" HANDLER calls INLINE inlines;
+CREATE TRANSFORM FOR mood LANGUAGE sql (FROM SQL WITH FUNCTION pg_catalog.prsd_lextype(internal));
+CREATE ACCESS METHOD "heap 2" TYPE TABLE HANDLER heap_tableam_handler;
+CREATE CONVERSION "my conv" FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8;
+CREATE TEXT SEARCH PARSER "my parser" (START = prsd_start, GETTOKEN = prsd_nexttoken, END = prsd_end, LEXTYPES = prsd_lextype, HEADLINE = prsd_headline);
+CREATE TEXT SEARCH TEMPLATE "my template" (INIT = dsimple_init, LEXIZE = dsimple_lexize);
+CREATE TEXT SEARCH DICTIONARY "my dict" (TEMPLATE = "my template", accept = false);
+CREATE TEXT SEARCH CONFIGURATION "my config" (PARSER = "my parser");
+ALTER TEXT SEARCH CONFIGURATION "my config" ADD MAPPING FOR asciiword, word WITH "my dict", simple;
+
+CREATE SEQUENCE "se""q" AS smallint START 5 INCREMENT -2 MINVALUE -100 MAXVALUE 7 CYCLE CACHE 3;
+SELECT nextval('"se""q"');
+CREATE UNLOGGED TABLE unlogged (a int);
+INSERT INTO unlogged VALUES (1);
+CREATE TABLE "we ""ird.tab/le" ("select" int GENERATED ALWAYS AS IDENTITY (START 10 INCREMENT 5) PRIMARY KEY, "with ""quote" text COLLATE "cö""ll" DEFAULT E'it''s\n', "per%cent" mood,
+  "new
+line" pair, "ünï" positive, "Ａ" floats, "pg_dropped" int, plain plain, "'" hstore, twice int GENERATED ALWAYS AS ("ünï" * 2) STORED, moods mood[], owner citext) WITH (fillfactor = 70, autovacuum_enabled = false);
+ALTER TABLE "we ""ird.tab/le" DROP COLUMN "pg_dropped", ALTER "with ""quote" SET STORAGE EXTERNAL, ALTER "ünï" SET STATISTICS 500, ALTER "per%cent" SET NOT NULL;
+INSERT INTO "we ""ird.tab/le" ("with ""quote", "per%cent", "new
+line", "ünï", "Ａ", plain, "'", moods, owner)
+  SELECT repeat('toast ', 3000), E'new\nline', format('(%s,"a ""quoted""")', i)::pair, i, floats(i, i + 0.5), 'p', 'k=>"v, w"', ARRAY['sad', NULL]::mood[], 'MiXed' || i FROM generate_series(1, 20) i;
+CREATE TABLE no_columns ();
+INSERT INTO no_columns SELECT FROM generate_series(1, 3);
+CREATE TABLE empty (a int);
+CREATE TABLE only_generated (a int GENERATED ALWAYS AS (1 + 1) STORED);
+INSERT INTO only_generated DEFAULT VALUES;
+CREATE TABLE typed OF pair (PRIMARY KEY (a));
+INSERT INTO typed VALUES (1, 'x');
+CREATE TABLE parent (a int CHECK (a > 0) NO INHERIT, b int NOT NULL);
+CREATE TABLE child (c int) INHERITS (parent);
+INSERT INTO parent VALUES (1, 1);
+INSERT INTO child VALUES (2, 2, 3);
+CREATE TABLE full_identity (a int, b text);
+ALTER TABLE full_identity REPLICA IDENTITY FULL;
+CREATE TABLE index_identity (a int NOT NULL, b text);
+CREATE UNIQUE INDEX "by a" ON index_identity (a);
+ALTER TABLE index_identity REPLICA IDENTITY USING INDEX "by a";
+INSERT INTO full_identity VALUES (1, 'x'), (1, 'x');
+INSERT INTO index_identity VALUES (1, 'x'), (2, 'y');
+CREATE TABLE tree (id int PRIMARY KEY, parent int REFERENCES tree DEFERRABLE INITIALLY DEFERRED, at tstzrange, room int, EXCLUDE USING gist (at WITH &&) WHERE (room > 0), UNIQUE NULLS NOT DISTINCT (room) INCLUDE (parent));
+INSERT INTO tree SELECT i, 21 - i, NULL, i FROM generate_series(1, 20) i;
+CREATE TABLE circle_a (id int PRIMARY KEY, b int);
+CREATE TABLE circle_b (id int PRIMARY KEY, a int);
+ALTER TABLE circle_b ADD FOREIGN KEY (a) REFERENCES circle_a NOT VALID;
+ALTER TABLE circle_a ADD FOREIGN KEY (b) REFERENCES circle_b;
+INSERT INTO circle_a VALUES (1, NULL);
+INSERT INTO circle_b VALUES (1, 1);
+UPDATE circle_a SET b = 1;
+
+CREATE TABLE events (at date NOT NULL, kind text, v int) PARTITION BY RANGE (at);
+CREATE TABLE events_2025 PARTITION OF events FOR VALUES FROM ('2025-01-01') TO ('2026-01-01');
+CREATE TABLE events_2026 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2027-01-01') PARTITION BY LIST (kind);
+CREATE TABLE public."events %" PARTITION OF events_2026 FOR VALUES IN ('a', NULL);
+CREATE TABLE events_rest (v int, kind text, at date NOT NULL);
+ALTER TABLE events ATTACH PARTITION events_rest DEFAULT;
+CREATE INDEX "events at" ON events (at);
+CREATE TABLE hashed (id int PRIMARY KEY, v text) PARTITION BY HASH (id);
+CREATE TABLE hashed_0 PARTITION OF hashed FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE hashed_1 PARTITION OF hashed FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+INSERT INTO events VALUES ('2025-05-05', 'x', 1), ('2026-05-05', 'a', 2), ('2026-06-06', NULL, 3), ('2030-01-01', 'z', 4);
+INSERT INTO hashed SELECT i, 'v' || i FROM generate_series(1, 20) i;
+
+CREATE VIEW guarded WITH (security_barrier) AS SELECT * FROM parent WHERE a > 0 WITH CASCADED CHECK OPTION;
+CREATE RECURSIVE VIEW countdown (n) AS VALUES (3) UNION ALL SELECT n - 1 FROM countdown WHERE n > 0;
+CREATE MATERIALIZED VIEW b_first AS SELECT count(*) AS n FROM parent;
+CREATE VIEW between_them AS SELECT * FROM b_first;
+CREATE MATERIALIZED VIEW a_second AS SELECT * FROM between_them;
+CREATE UNIQUE INDEX ON a_second (n);
+CREATE MATERIALIZED VIEW never AS SELECT 1 AS x WITH NO DATA;
+CREATE INDEX "hash" ON "we ""ird.tab/le" USING hash (plain);
+CREATE INDEX "spgist" ON "we ""ird.tab/le" USING spgist ("Ａ");
+CREATE INDEX "gin" ON "we ""ird.tab/le" USING gin ("'") WITH (fastupdate = off);
+CREATE INDEX "brin" ON "we ""ird.tab/le" USING brin ("ünï");
+CREATE UNIQUE INDEX "expression; x" ON "we ""ird.tab/le" (lower(owner::text) DESC NULLS LAST) INCLUDE ("ünï") WHERE "ünï" > 0;
+ALTER TABLE "we ""ird.tab/le" CLUSTER ON "we ""ird.tab/le_pkey";
+CREATE STATISTICS "many columns" (ndistinct, mcv) ON "ünï", "per%cent" FROM "we ""ird.tab/le";
+CREATE FUNCTION fires() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF current_setting('holdfast.quiet', true) IS NULL THEN NEW.b := NEW.b + 1000; END IF; RETURN NEW; END $$;
+CREATE TRIGGER "a trigger" BEFORE INSERT OR UPDATE OF b ON parent FOR EACH ROW WHEN (NEW.a > 0) EXECUTE FUNCTION fires();
+CREATE CONSTRAINT TRIGGER later AFTER INSERT ON child DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fires('it''s');
+ALTER TABLE parent DISABLE TRIGGER "a trigger";
+ALTER TABLE child ENABLE ALWAYS TRIGGER later;
+CREATE RULE "a rule" AS ON DELETE TO parent WHERE OLD.a = 99 DO INSTEAD NOTHING;
+CREATE RULE "update view" AS ON UPDATE TO between_them DO INSTEAD (SELECT 1; SELECT ';');
+ALTER TABLE tree ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
+CREATE POLICY "own rows" ON tree AS RESTRICTIVE FOR UPDATE TO "role ""x""" USING (id > 0) WITH CHECK (id < 100);
+CREATE FUNCTION on_ddl() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RETURN; END $$;
+CREATE EVENT TRIGGER "on ddl" ON ddl_command_end WHEN TAG IN ('CREATE TABLE', 'DROP TABLE') EXECUTE FUNCTION on_ddl();
+
+CREATE FOREIGN DATA WRAPPER nowhere OPTIONS (debug 'tr''ue');
+CREATE SERVER "far away" TYPE 'x' VERSION '1' FOREIGN DATA WRAPPER nowhere OPTIONS (host '127.0.0.1');
+CREATE USER MAPPING FOR "role ""x""" SERVER "far away" OPTIONS (password 'it''s');
+CREATE FOREIGN TABLE abroad (a int OPTIONS (name 'A') NOT NULL, b text) SERVER "far away" OPTIONS (table_name 'x;y');
+CREATE PUBLICATION "pub %" FOR TABLE index_identity (a, b) WHERE (a > 0) WITH (publish = 'insert');
+CREATE PUBLICATION pub_schema FOR TABLES IN SCHEMA public WITH (publish = 'insert');
+CREATE PUBLICATION pub_all FOR ALL TABLES WITH (publish = 'insert, truncate');
+CREATE SUBSCRIPTION torture_sub CONNECTION 'host=127.0.0.1 port=1 dbname=''x''' PUBLICATION p WITH (connect = false, slot_name = NONE);
+
+GRANT SELECT ("select", owner), INSERT ON "we ""ird.tab/le" TO "role ""x""" WITH GRANT OPTION;
+GRANT USAGE ON SCHEMA "odd.schema/%" TO PUBLIC;
+REVOKE EXECUTE ON FUNCTION add_up(int, int) FROM PUBLIC;
+GRANT USAGE ON TYPE mood TO "role ""x""";
+GRANT UPDATE ON SEQUENCE "se""q" TO "role ""x""";
+GRANT USAGE ON FOREIGN SERVER "far away" TO "role ""x""";
+ALTER DEFAULT PRIVILEGES FOR ROLE "role ""x""" IN SCHEMA "odd.schema/%" GRANT SELECT ON TABLES TO PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE "role ""x""" REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;
+ALTER TABLE typed OWNER TO "role ""x""";
+COMMENT ON COLUMN "we ""ird.tab/le"."per%cent" IS E'it''s;\n\\.\n-- Name: x; Type: TABLE; Schema: y; Owner: z';
+COMMENT ON CONSTRAINT "is > 0" ON DOMAIN positive IS 'over zero';
+COMMENT ON POLICY "own rows" ON tree IS '%s';
+SELECT lo_from_bytea(4711, decode(repeat('00ff10', 200000), 'hex'));
+SELECT lo_create(4712);
+SELECT lo_create(4713);
+SELECT lo_put(4713, 100000, 'after a hole');
+GRANT SELECT ON LARGE OBJECT 4711 TO "role ""x""";
+ALTER LARGE OBJECT 4712 OWNER TO "role ""x""";
+COMMENT ON LARGE OBJECT 4713 IS 'it''s one';

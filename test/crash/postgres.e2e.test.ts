@@ -1,0 +1,60 @@
+import { type PostgresServer, startPostgres, type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
+import { beforeAll, describe, expect, test } from 'vitest';
+import { contentsOf, differences } from '../harness/postgres-contents.ts';
+import { holdfast } from '../harness/run-holdfast.ts';
+import { Crashes, type Subject } from './crashes.ts';
+
+let server: PostgresServer;
+let folder: TemporaryFolder;
+
+beforeAll(async () => {
+  server = await startPostgres();
+  folder = await temporaryFolder();
+  return async () => {
+    await server.remove();
+    await folder[Symbol.asyncDispose]();
+  };
+});
+
+async function subject(name: string): Promise<Subject> {
+  const database = await server.createDatabase(`shop_${name}`);
+  await server.psql(database, 'CREATE TABLE t (id int PRIMARY KEY, v text); CREATE TABLE k (v text)');
+  return {
+    url: server.url(database),
+    change: async (round) => {
+      await server.psql(
+        database,
+        `INSERT INTO t SELECT i, repeat('x', 100) FROM generate_series(${round} * 300, ${round} * 300 + 299) i;
+         UPDATE t SET v = v || 'y' WHERE id % 7 = ${round % 7}; DELETE FROM t WHERE id % 31 = ${round % 31};
+         INSERT INTO k VALUES ('round ${round}')`,
+      );
+    },
+    expectRestored: async (from, round) => {
+      const restored = `${database}_r${round}`;
+      await holdfast(['restore', ...from, '--to', server.url(restored), '--verify']);
+      expect(differences(await contentsOf(server, restored), await contentsOf(server, database))).toEqual([]);
+      await server.psql('postgres', `DROP DATABASE ${restored}`);
+    },
+    kept: async () =>
+      Number(
+        await server.psql(
+          database,
+          'SELECT count(*) FROM pg_replication_slots WHERE database = current_database()',
+        ),
+      ),
+  };
+}
+
+describe('a PostgreSQL backup', () => {
+  test.each(['full', 'auto'] as const)(
+    'that is killed at any step of scope %s leaves what restores, and the next goes on',
+    async (scope) => {
+      await new Crashes(await subject(scope), folder, scope).atEveryStep(scope);
+    },
+  );
+
+  test('that is killed at any time, fifty times, leaves what restores, and the next goes on', async () => {
+    // Some end by themselves before; most must not.
+    expect(await new Crashes(await subject('any'), folder, 'any').atAnyTime(50)).toBeGreaterThan(20);
+  });
+});

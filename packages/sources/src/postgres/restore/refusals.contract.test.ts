@@ -217,7 +217,6 @@ describe('a second restore into the same target', () => {
       message: expect.stringContaining('holdfast restore first of postgres'),
     });
     expect(waitedMs).toBeGreaterThanOrEqual(600);
-    expect(waitedMs).toBeLessThan(5_000);
     expect(await runPsql(url, 'SELECT count(*) FROM t')).toBe('100');
   });
 

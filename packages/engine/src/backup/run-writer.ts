@@ -27,7 +27,7 @@ export interface RunWriterOptions {
   readonly segmentBytesTarget?: number;
 }
 
-/** A segment closes at this many stored bytes, and is on its way while the next one is written. */
+/** A segment closes at this many stored bytes at most, and is on its way while the next one is written. */
 const bytesTarget = 128 * 1024 * 1024;
 /** Below this, threads cost more than they bring, and everything fits in one segment. */
 const inlineBytesMax = 16 * 1024 * 1024;
@@ -155,7 +155,7 @@ export class RunWriter implements AsyncDisposable {
         if (!open) begin();
         const block = next.value;
         const cut = block.lastIndexOf(10) + 1;
-        if (cut > 0 && this.#filler.segment().bytes >= this.#segmentOptions().segmentBytesTarget) {
+        if (cut > 0 && this.#filler.full) {
           writer.append(block.subarray(0, cut));
           end();
           // At once, even if nothing follows: the last part is the one that says which tables changed.

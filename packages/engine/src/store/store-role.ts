@@ -35,11 +35,16 @@ export interface StoreResult {
   readonly closed: SegmentEntry | undefined;
 }
 
+const segmentBytesLeast = 8 * 1024 * 1024;
+/** Of what its writer has stored before. */
+const segmentPart = 1 / 8;
+
 /** Writes chunks into one segment after another. Also used by the run's own thread, for what only it can read. */
 export class SegmentFiller {
   readonly #init: Omit<StoreInit, 'view'>;
   readonly writer: ChunkWriter;
   #segment: SegmentWriter | undefined;
+  #closedBytes = 0;
 
   constructor(init: Omit<StoreInit, 'view'>, onBytes: (rawBytes: number) => void) {
     this.#init = init;
@@ -55,14 +60,24 @@ export class SegmentFiller {
     return this.#segment;
   };
 
+  /**
+   * The segment has reached its size. The first ones stay smaller: when the last row is read, what is not yet on its
+   * way is what everybody waits for, and shall be a small part of the whole.
+   */
+  get full(): boolean {
+    const growing = Math.max(segmentBytesLeast, this.#closedBytes * segmentPart);
+    return (this.#segment?.bytes ?? 0) >= Math.min(this.#init.segmentBytesTarget, growing);
+  }
+
   /** Closes the segment if it has reached its size. */
   closeIfFull(): SegmentEntry | undefined {
-    return (this.#segment?.bytes ?? 0) >= this.#init.segmentBytesTarget ? this.close() : undefined;
+    return this.full ? this.close() : undefined;
   }
 
   close(): SegmentEntry | undefined {
     const segment = this.#segment;
     this.#segment = undefined;
+    this.#closedBytes += segment?.bytes ?? 0;
     return segment?.close();
   }
 

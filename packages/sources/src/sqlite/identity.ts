@@ -12,11 +12,11 @@ export const sqliteType = 'sqlite';
 
 /**
  * Which database it is.
- * - After `source prepare`: a random id, kept in the database, and the file's inode and time of birth, because a copy
- *   of the file has the same id and is another database. The path does not matter: the file may be renamed.
- * - Without it nothing inside says which database it is, and Holdfast writes nothing there unasked. So: the path,
- *   the inode and the time of birth. A file moved or replaced counts as another database and begins a new chain;
- *   one overwritten in place counts as the same, which is safe, because its incrementals compare what is there.
+ * - As long as nothing inside says it, because Holdfast writes nothing there unasked: the path, the inode and the time
+ *   of birth. A file moved or replaced counts as another database and begins a new chain; one overwritten in place
+ *   counts as the same, which is safe, because its incrementals compare what is there.
+ * - `source prepare` keeps that very identity in the database: its chains go on, and the file may be renamed. A copy
+ *   has another inode or time of birth, and is another database.
  *
  * The device is left out: its number changes when a machine or a container starts again.
  */
@@ -30,12 +30,22 @@ export function identityOf(db: DatabaseSync, url: SqliteUrl): SourceIdentity {
 
 function identityOfFile(db: DatabaseSync, file: DatabaseFile): string {
   return guarded(`cannot look at ${file.path}`, () => {
-    const path = realpathSync(file.path);
-    const stat = statSync(path, { bigint: true });
-    const body = `${stat.ino}:${stat.birthtimeNs}`;
     const id = preparedId(db, file.name);
-    return id === undefined ? `file-${digest(`${path}\n${body}`)}` : `${id}-${digest(body).slice(0, 8)}`;
+    const body = bodyOf(file);
+    if (id === undefined) return unpreparedId(file);
+    return body === keptBody(db, file.name) ? id : `${id}-${body.slice(0, 8)}`;
   });
+}
+
+/** What a database is called before anything is kept in it. */
+export function unpreparedId(file: DatabaseFile): string {
+  return `file-${digest(`${realpathSync(file.path)}\n${bodyOf(file)}`)}`;
+}
+
+/** The file itself, whatever its name is. */
+export function bodyOf(file: DatabaseFile): string {
+  const stat = statSync(realpathSync(file.path), { bigint: true });
+  return digest(`${stat.ino}:${stat.birthtimeNs}`);
 }
 
 export function hasTable(db: DatabaseSync, database: string, table: string): boolean {
@@ -48,10 +58,17 @@ export function hasTable(db: DatabaseSync, database: string, table: string): boo
 
 /** The id that `source prepare` gave, or undefined. */
 export function preparedId(db: DatabaseSync, database: string): string | undefined {
-  if (!hasTable(db, database, ownTables.source)) return undefined;
+  return hasTable(db, database, ownTables.source) ? kept(db, database, 'identity') : undefined;
+}
+
+function keptBody(db: DatabaseSync, database: string): string | undefined {
+  return kept(db, database, 'body');
+}
+
+function kept(db: DatabaseSync, database: string, kind: 'identity' | 'body'): string | undefined {
   const row = db
-    .prepare(`SELECT value FROM ${quoteName(database)}.${ownTables.source} WHERE kind = 'identity'`)
-    .get() as { value: string } | undefined;
+    .prepare(`SELECT value FROM ${quoteName(database)}.${ownTables.source} WHERE kind = ?`)
+    .get(kind) as { value: string } | undefined;
   return row?.value;
 }
 

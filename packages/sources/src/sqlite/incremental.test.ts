@@ -1,3 +1,4 @@
+import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { compareDatabases } from '@holdfast/testing';
@@ -54,23 +55,30 @@ const steps = [
   'DROP TABLE f; VACUUM',
 ];
 
-for (const prepared of [true, false]) {
+/** Before which step the database is prepared; -1: before the full. */
+const preparations = { 'by revisions': -1, 'by chunks': steps.length, 'by chunks, then by revisions': 8 };
+
+for (const [how, preparedAt] of Object.entries(preparations)) {
   for (const type of ['logical', 'snapshot'] as const) {
-    describe(`incrementals ${prepared ? 'by revisions' : 'by chunks'} of a ${type} full`, () => {
+    describe(`incrementals ${how} of a ${type} full`, () => {
       test('restore to every state in between', { timeout: 60_000 }, async () => {
         using at = folder();
         const path = join(at.path, 'a.db');
         const db = new DatabaseSync(path, { enableForeignKeyConstraints: false });
         db.exec(`PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; ${tables}`);
         await using source = await openSource(`sqlite:${path}`);
-        if (prepared) await source.prepare({ signal });
+        if (preparedAt < 0) await source.prepare({ signal });
         const chain = new MemoryChain(source, type);
         await chain.full();
         for (const [index, step] of steps.entries()) {
+          if (index === preparedAt) await source.prepare({ signal });
           db.exec(step);
           await chain.incremental();
+          const mode = index < preparedAt ? 'chunks' : 'revisions';
+          expect(chain.state, step).toMatchObject({ mode });
           // Every state once; for the other kinds of chain every fourth, and the last.
-          if (!(prepared && type === 'logical') && index % 4 !== 3 && index < steps.length - 1) continue;
+          if (!(preparedAt < 0 && type === 'logical') && index % 4 !== 3 && index < steps.length - 1)
+            continue;
           const copy = join(at.path, `${index}.db`);
           await chain.restore(`sqlite:${copy}`);
           expect([step, ...compareDatabases(path, copy)]).toEqual([step]);
@@ -262,11 +270,13 @@ describe('an identity', () => {
     expect(await identity(a)).toBe(unprepared);
     await source.prepare({ signal });
     const prepared = await identity(a);
-    expect(prepared).not.toBe(unprepared);
+    expect(prepared).toBe(unprepared);
     db.exec('INSERT INTO t VALUES(2); VACUUM');
     expect(await identity(a)).toBe(prepared);
     db.exec(`VACUUM INTO '${b}'`);
     expect(await identity(b)).not.toBe(prepared);
     db.close();
+    renameSync(a, `${a}.moved`);
+    expect(await identity(`${a}.moved`)).toBe(prepared);
   });
 });

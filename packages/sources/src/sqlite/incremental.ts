@@ -12,7 +12,7 @@ import { extendCuts, rangePath } from './chunk-ranges.ts';
 import type { Frozen } from './freeze.ts';
 import { SqliteView } from './full-view.ts';
 import { type PlannedTable, planTables } from './plan.ts';
-import { type RevisionReader, sequencesPosition } from './revision-reader.ts';
+import { lastSequences, type RevisionReader, sequencesPosition } from './revision-reader.ts';
 import { schemaLines, schemaPlan } from './schema-chunk.ts';
 import {
   definitionOf,
@@ -31,6 +31,8 @@ export interface IncrementalParts {
   readonly notices: readonly string[];
   /** Of a database whose revisions are kept. */
   readonly revisions: RevisionReader | undefined;
+  /** Under which revisions are kept for the chain from this view on; undefined: as it was before. */
+  readonly label?: string;
 }
 
 /**
@@ -55,7 +57,7 @@ export class SqliteChanges implements ChangeView {
 
   async settle(o: Sig): Promise<SettledChanges> {
     o.signal.throwIfAborted();
-    const { frozen, state, revisions } = this.#parts;
+    const { frozen, state } = this.#parts;
     if (isUnchanged(frozen, state) && !state.image && this.#changes === 0) {
       // The chain's state stays the newest one: it describes this very content.
       return { view: this.#view([], state, []), replaced: [], dropped: [], changed: false };
@@ -72,11 +74,11 @@ export class SqliteChanges implements ChangeView {
       frozen.db,
       frozen.databases.map((one) => one.name),
     );
+    const label = this.#parts.label ?? state.label;
     const next: SqliteState = {
       version: 1,
-      mode: state.mode,
-      ...(state.label === undefined ? {} : { label: state.label }),
-      sequences: revisions?.sequences ?? {},
+      ...(label === undefined ? { mode: 'chunks' } : { mode: 'revisions', label }),
+      sequences: label === undefined ? {} : lastSequences(frozen),
       schemas: schemaVersions(frozen),
       fingerprints: keepFingerprints(frozen, this.#parts.nowMs),
       tables: keepTables(frozen, tables, (path) => this.#hasChanges(path, replaced)),

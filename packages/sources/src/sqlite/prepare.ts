@@ -1,7 +1,7 @@
-import { randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { type Table, tablesOf } from './catalog.ts';
-import { hasTable } from './identity.ts';
+import type { DatabaseFile } from './connection.ts';
+import { bodyOf, hasTable, unpreparedId } from './identity.ts';
 import { isOwnTrigger, ownTables, quoteName } from './names.ts';
 import { definitionOf } from './state.ts';
 import { triggerSql, type UniqueIndex, type Watch, watchable, watchDefinition } from './watch.ts';
@@ -21,14 +21,17 @@ export interface WatchRecord {
  * Makes what incrementals by revisions need, in one database, inside the caller's transaction; or brings it up to
  * date after the user changed tables. Says in words what it made.
  */
-export function prepareDatabase(db: DatabaseSync, database: string): string[] {
+export function prepareDatabase(db: DatabaseSync, file: DatabaseFile): string[] {
+  const database = file.name;
   const schema = quoteName(database);
   const said: string[] = [];
   if (!hasTable(db, database, ownTables.source)) {
     db.exec(
       `CREATE TABLE ${schema}.${ownTables.source}(kind TEXT NOT NULL, name TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY(kind, name))`,
     );
-    db.prepare(`INSERT INTO ${schema}.${ownTables.source} VALUES('identity', '', ?)`).run(randomUUID());
+    const keep = db.prepare(`INSERT INTO ${schema}.${ownTables.source} VALUES(?, '', ?)`);
+    keep.run('identity', unpreparedId(file));
+    keep.run('body', bodyOf(file));
     said.push(`${database}: table ${ownTables.source}, with an identity`);
   }
   if (!hasTable(db, database, ownTables.revisions)) {

@@ -16,6 +16,11 @@ export function sequencesPosition(sequences: Readonly<Record<string, number>>): 
     .join(',');
 }
 
+/** Per database, up to which revision a view has them. */
+export function lastSequences(frozen: Frozen): Record<string, number> {
+  return Object.fromEntries(frozen.databases.map(({ name }) => [name, lastSequence(frozen.db, name)]));
+}
+
 interface Watched {
   readonly table: Table;
   readonly record: WatchRecord;
@@ -46,9 +51,7 @@ export class RevisionReader {
   constructor(frozen: Frozen, state: SqliteState) {
     this.#frozen = frozen;
     this.#state = state;
-    this.sequences = Object.fromEntries(
-      frozen.databases.map(({ name }) => [name, lastSequence(frozen.db, name)]),
-    );
+    this.sequences = lastSequences(frozen);
     for (const { name } of frozen.databases) this.#findWatched(name);
   }
 

@@ -28,7 +28,7 @@ import { identityOf, preparedId, sqliteType } from './identity.ts';
 import { keepTables, SqliteChanges } from './incremental.ts';
 import { planTables } from './plan.ts';
 import { forgetDatabase, lastSequence, prepareDatabase } from './prepare.ts';
-import { RevisionReader, sequencesPosition } from './revision-reader.ts';
+import { lastSequences, RevisionReader, sequencesPosition } from './revision-reader.ts';
 import { schemaLines, schemaPlan } from './schema-chunk.ts';
 import { imagePlan } from './snapshot-view.ts';
 import {
@@ -89,9 +89,7 @@ export class SqliteSource implements Source {
       const source = identityOf(frozen.db, this.#url);
       const nowMs = this.#clock.now();
       const names = frozen.databases.map((one) => one.name);
-      const sequences = kept
-        ? Object.fromEntries(names.map((name) => [name, lastSequence(frozen.db, name)]))
-        : {};
+      const sequences = kept ? lastSequences(frozen) : {};
       const tables = planTables(frozen, { compare: () => false, cuts: (_path, fresh) => fresh });
       const isImage = o.type === 'snapshot';
       const state: SqliteState = {
@@ -120,17 +118,20 @@ export class SqliteSource implements Source {
     const state = readState(o.state);
     const notices: string[] = [];
     const byRevisions = state.mode === 'revisions' && state.label !== undefined;
-    if (byRevisions) {
-      if (!(await this.#isPrepared(o))) throw lost('the database is not prepared any more');
-      await this.#bringUpToDate(o);
-    }
+    const prepared = await this.#isPrepared(o);
+    if (byRevisions && !prepared) throw lost('the database is not prepared any more');
+    if (prepared) await this.#bringUpToDate(o);
+    // Prepared since the chain began: compared once more, and by revisions from then on.
+    const fromNowOn = prepared && !byRevisions;
+    if (fromNowOn) await holdRevisions(this.#url, o.label, { ...o, clock: this.#clock });
     const frozen = await this.#freeze(o, notices, (view) => isUnchanged(view, state));
     try {
       if (byRevisions) this.#checkContinuity(frozen, state, state.label as string);
       const revisions = byRevisions ? new RevisionReader(frozen, state) : undefined;
       const source = identityOf(frozen.db, this.#url);
       const nowMs = this.#clock.now();
-      return new SqliteChanges({ frozen, state, source, nowMs, notices, revisions });
+      const keeping = fromNowOn ? { label: o.label } : {};
+      return new SqliteChanges({ frozen, state, source, nowMs, notices, revisions, ...keeping });
     } catch (caught) {
       frozen[Symbol.dispose]();
       throw translate(caught, `cannot read ${this.#url.path}`);
@@ -164,7 +165,7 @@ export class SqliteSource implements Source {
 
   async prepare(o: Sig): Promise<readonly string[]> {
     return writing(this.#url, this.#waits(o), `cannot prepare ${this.#url.path}`, (db, files) =>
-      files.flatMap((file) => prepareDatabase(db, file.name)),
+      files.flatMap((file) => prepareDatabase(db, file)),
     );
   }
 

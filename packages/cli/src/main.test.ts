@@ -90,7 +90,6 @@ const plan: RestorePlanSummary = {
   storedBytes: 100,
   destination: 'file:/b',
   target: 'sqlite:/y.db',
-  missing: [],
   problems: [],
 };
 
@@ -203,8 +202,6 @@ describe('holdfast restore', () => {
     expect(good.out).toContain('as of  2026-11-20T14:00:00Z (not exact for every table)');
     expect(good.out).toContain('0000 and 1 incremental up to 20261120T140000Z-db1-g0/0001');
     expect(good.requests).toMatchObject([{ planOnly: true, request: { point: { timeMs: toMs } } }]);
-    const missing = await holdfast(line, answering({ ...plan, missing: ['a segment'] }));
-    expect([missing.exitCode, missing.out]).toEqual([4, expect.stringContaining('missing: a segment')]);
     const problem = {
       check: 'empty',
       ok: false,

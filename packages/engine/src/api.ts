@@ -172,7 +172,6 @@ export interface RestorePlanSummary {
   readonly storedBytes: number;
   readonly destination: string;
   readonly target: string;
-  readonly missing: readonly string[];
   /** What stands in the way at the target. */
   readonly problems: readonly Finding[];
 }

@@ -37,7 +37,6 @@ function restoreRun({ values }: Call<typeof restore>): RestoreRun {
 
 /** A plan that cannot be carried out ends like the restore would. */
 function planExitCode(plan: RestorePlanSummary): number {
-  if (plan.missing.length > 0) return exitCodeOf('not_found');
   const problem = plan.problems.find((finding) => !finding.ok && finding.severity === 'error');
   return problem ? exitCodeOf(problem.code ?? 'precondition_failed') : 0;
 }
@@ -65,7 +64,6 @@ function describePlan(plan: RestorePlanSummary, context: Context): string {
   ];
   const remarks = [
     ...plan.inexact.map((path) => yellow(`inexact: ${path} comes as of the backup before that moment`)),
-    ...plan.missing.map((what) => red(`missing: ${what}`)),
     ...plan.problems.map((problem) => {
       const text = `${problem.severity}: ${problem.message}${problem.hint === undefined ? '' : ` (${problem.hint})`}`;
       return problem.severity === 'error' ? red(text) : yellow(text);

@@ -115,7 +115,6 @@ function summarize(
     storedBytes: add((entry) => entry.bytes),
     destination: found.tools.destination.description,
     target: found.target.description,
-    missing: [],
     problems: found.problems,
   };
 }

@@ -132,6 +132,14 @@ describe('what is damaged', () => {
     detail: 'a byte differs',
   } as const;
 
+  test('a moment that only a backup with a damaged manifest can hold is refused with what is wrong', () => {
+    const chain = { ...older, problems: [problem] };
+    expect(() => at(startMs + 2 * hour + 1, [chain])).toThrow(
+      expect.objectContaining({ code: 'corrupt', message: expect.stringContaining(`${chainA}/0003`) }),
+    );
+    expect(shape(at(startMs + 1, [chain]))).toEqual([chainA, [0, 1], startMs + 1]);
+  });
+
   test('a backup whose manifest is damaged is refused by its name with what is wrong', () => {
     const chain = { ...older, problems: [problem] };
     expect(() => resolvePoint([chain], { backup: `${chainA}/0003` })).toThrow(

@@ -90,11 +90,23 @@ function moment(chains: readonly FoundChain[], timeMs: number): Point {
     .filter((chain) => firstMs(chain) <= timeMs && lastMs(wholeOf(chain)) >= timeMs)
     .sort((a, b) => firstMs(a) - firstMs(b))
     .at(-1);
-  if (!covering) throw uncovered(usable, timeMs);
+  if (!covering) throw damagedThere(chains, timeMs) ?? uncovered(usable, timeMs);
   const index = covering.backups.findIndex(({ manifest }) => manifest.to.timeMs >= timeMs);
   const backups = covering.backups.slice(0, index + 1);
   const exactEnd = backups.at(-1)?.manifest.to.timeMs === timeMs;
   return { chain: covering, backups, insideMs: exactEnd ? undefined : timeMs };
+}
+
+/** A backup that cannot be read does not say when it was made: it may be the one that held this moment. */
+function damagedThere(chains: readonly FoundChain[], timeMs: number): HoldfastError | undefined {
+  const before = chains
+    .filter((chain) => firstMs(chain) <= timeMs)
+    .sort((a, b) => (a.chain < b.chain ? -1 : 1));
+  const problem = before.at(-1)?.problems[0];
+  return (
+    problem &&
+    cannotRestore(problem, `it may hold ${new Date(timeMs).toISOString()}, which no other backup covers`)
+  );
 }
 
 function uncovered(chains: readonly FoundChain[], timeMs: number): HoldfastError {

@@ -309,3 +309,23 @@ test('an abort ends a run with nothing stored', async () => {
   expect(keepers(world)).toEqual([]);
   expect(world.staging.unfinished).toEqual([]);
 });
+
+test('a request to stop that comes after the commit leaves a backup, and says that it is stored', async () => {
+  await using world = await shop();
+  const stop = new AbortController();
+  const tools = world.tools();
+  const observer: typeof tools.observer = (event) => {
+    tools.observer(event);
+    if (event.kind === 'step' && event.step === 'committed') stop.abort();
+  };
+  const report = await backup(
+    backupRequest({ keepChanges: true }),
+    { ...tools, observer },
+    { signal: stop.signal },
+  );
+  expect(report.outcome).toBe('stored');
+  expect(manifests(world)).toHaveLength(1);
+  expect(world.staging.unfinished).toEqual([]);
+  sell(world, 1);
+  expect((await world.backup()).scope).toBe('incremental');
+});

@@ -44,7 +44,7 @@ export async function commitRun(stage: Stage, manifest: Manifest, tools: BackupT
   observer({ kind: 'step', step: 'committed', detail: backupName(manifest.chain, manifest.sequence) });
 }
 
-/** What follows a commit: its failures are told, they do not undo the backup. */
+/** What follows a commit: neither its failures nor a request to stop undo the backup; they are told. */
 export async function afterCommit(
   manifest: Manifest,
   older: readonly FoundChain[],
@@ -56,9 +56,7 @@ export async function afterCommit(
     try {
       await act();
     } catch (error) {
-      const failure = HoldfastError.from(error);
-      if (failure.code === 'cancelled') throw failure;
-      notices.push(`${what}: ${failure.message}`);
+      notices.push(`${what}: ${HoldfastError.from(error).message}`);
     }
   };
   if (manifest.state !== null) {

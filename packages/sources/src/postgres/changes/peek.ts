@@ -7,7 +7,7 @@ import { formatLsn, parseLsn } from './lsn.ts';
 import { copySlot } from './slot.ts';
 
 /** How much log one call reads. What it yields, the server collects on its disk before it sends it. */
-const stepBytesDefault = 128 * 1024 * 1024;
+const stepBytesDefault = 256 * 1024 * 1024;
 
 const options = ['include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '1']
   .map(quoteLiteral)

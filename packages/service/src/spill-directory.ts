@@ -2,6 +2,7 @@ import { mkdir, readdir, rm } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type ErrorCode, HoldfastError } from '@holdfast/core';
+import { makeFolders } from '@holdfast/uploader';
 
 export interface SpillDirectory extends AsyncDisposable {
   readonly path: string;
@@ -15,7 +16,7 @@ export async function openSpillDirectory(root: string): Promise<SpillDirectory> 
   const prefix = `spill-${hostname()}-`;
   const path = join(root, `${prefix}${process.pid}`);
   try {
-    await mkdir(root, { recursive: true, mode: 0o700 });
+    await makeFolders(root, 0o700);
     for (const name of await readdir(root)) {
       if (!name.startsWith(prefix)) continue;
       const pid = Number(name.slice(prefix.length));
@@ -34,6 +35,7 @@ const meanings: Readonly<Record<string, ErrorCode>> = {
   EPERM: 'permission_denied',
   EEXIST: 'config_invalid',
   ENOTDIR: 'config_invalid',
+  ENOENT: 'config_invalid',
   ENOSPC: 'exhausted',
   EDQUOT: 'exhausted',
   EIO: 'unavailable',

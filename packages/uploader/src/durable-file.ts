@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { systemCode } from './errors.ts';
 
@@ -23,6 +23,28 @@ export async function writeDurably(path: string, content: string | Uint8Array): 
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/**
+ * Makes a folder and what is missing above it. Not by Node's own recursive `mkdir`, which never ends where a file
+ * system lets nothing be made in a folder that is there, and says ENOENT, as /proc does.
+ */
+export async function makeFolders(path: string, mode: number): Promise<void> {
+  const make = async (): Promise<void> => {
+    try {
+      await mkdir(path, { mode });
+    } catch (error) {
+      if (systemCode(error) !== 'EEXIST' || !(await stat(path)).isDirectory()) throw error;
+    }
+  };
+  try {
+    await make();
+  } catch (error) {
+    const parent = dirname(path);
+    if (systemCode(error) !== 'ENOENT' || parent === path) throw error;
+    await makeFolders(parent, mode);
+    await make();
+  }
 }
 
 export async function syncFolder(path: string): Promise<void> {

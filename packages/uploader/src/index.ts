@@ -1,4 +1,5 @@
 export { defaultStagingRoot } from './default-root.ts';
+export { makeFolders } from './durable-file.ts';
 export { KnownDestinations } from './known-destinations.ts';
 export { type RequiredCopies, RunStage } from './run-stage.ts';
 export { StagingArea, type StagingOptions } from './staging-area.ts';

@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { HoldfastError, isChainName, namePattern, type SegmentEntry, type StagedRun } from '@holdfast/core';
-import { readJson, syncFolder, writeDurably } from './durable-file.ts';
+import { makeFolders, readJson, syncFolder, writeDurably } from './durable-file.ts';
 import { systemCode } from './errors.ts';
 import { FileLock } from './file-lock.ts';
 
@@ -52,7 +52,7 @@ export class RunFolder {
     const path = join(parent, `${chain}-${String(sequence).padStart(4, '0')}`);
     // Made under another name and locked before it is seen, so that nobody takes a run that begins for a dead one.
     const making = join(parent, newPrefix + randomBytes(6).toString('hex'));
-    await mkdir(making, { recursive: true, mode: folderMode });
+    await makeFolders(making, folderMode);
     const lock = FileLock.tryTake(join(making, lockFile));
     if (!lock) throw new HoldfastError('internal', `the lock of the new folder ${making} is taken`);
     try {

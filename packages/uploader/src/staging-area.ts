@@ -1,4 +1,4 @@
-import { access, constants, mkdir, readdir, rm, stat } from 'node:fs/promises';
+import { access, constants, readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
   type Clock,
@@ -12,7 +12,7 @@ import {
   type Staging,
   throwIfAborted,
 } from '@holdfast/core';
-import { writeDurably } from './durable-file.ts';
+import { makeFolders, writeDurably } from './durable-file.ts';
 import { stagingError } from './errors.ts';
 import { FileLock } from './file-lock.ts';
 import { Journal } from './journal.ts';
@@ -206,7 +206,7 @@ export class StagingArea implements Staging {
 
   async #makeRoot(): Promise<void> {
     await this.#telling('use', async () => {
-      await mkdir(join(this.root, locksFolder), { recursive: true, mode: folderMode });
+      await makeFolders(join(this.root, locksFolder), folderMode);
       await access(this.root, constants.R_OK | constants.W_OK | constants.X_OK);
     });
   }

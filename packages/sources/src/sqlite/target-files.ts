@@ -76,11 +76,20 @@ export function makeFolders(folder: string): string[] {
   const made: string[] = [];
   for (let at = folder; !existsSync(at); at = dirname(at)) made.unshift(at);
   try {
-    mkdirSync(folder, { recursive: true });
+    for (const missing of made) makeOne(missing);
   } catch (caught) {
     throw translate(caught, `cannot make ${folder}`);
   }
   return made;
+}
+
+/** One by one: Node's own recursive `mkdir` never ends on file systems such as /proc. */
+function makeOne(folder: string): void {
+  try {
+    mkdirSync(folder);
+  } catch (caught) {
+    if ((caught as NodeJS.ErrnoException).code !== 'EEXIST') throw caught;
+  }
 }
 
 export function removeFolders(made: readonly string[]): void {

@@ -9,6 +9,7 @@ import {
   type Sig,
 } from '@holdfast/core';
 import { compressFrame } from './frames.ts';
+import { ImageWriter } from './image-writer.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 
 /** A chunk that is stored, and in which segment. */
@@ -22,7 +23,7 @@ const utf8 = new TextEncoder();
 /** One chunk at a time: collects its bytes into frames, counts and digests its rows on the way. */
 export class ChunkWriter {
   readonly #rows = new RowDigest();
-  readonly #onBytes: (rawBytes: number) => void;
+  readonly onBytes: (rawBytes: number) => void;
   #segment: SegmentWriter | undefined;
   #path = '';
   #kind: ChunkPlan['kind'] | 'changes' = 'rows';
@@ -32,7 +33,7 @@ export class ChunkWriter {
   #hash = createHash('sha256');
 
   constructor(onBytes: (rawBytes: number) => void) {
-    this.#onBytes = onBytes;
+    this.onBytes = onBytes;
   }
 
   begin(segment: SegmentWriter, header: ChunkHeader): void {
@@ -44,7 +45,7 @@ export class ChunkWriter {
     this.#frames = [];
     this.#hash = createHash('sha256');
     this.#rows.reset();
-    if (header.kind !== 'image') this.append(utf8.encode(`${JSON.stringify(header)}\n`));
+    this.append(utf8.encode(`${JSON.stringify(header)}\n`));
   }
 
   append(block: Uint8Array): void {
@@ -61,22 +62,17 @@ export class ChunkWriter {
 
   /** Rows so far. */
   get rows(): number {
-    this.#absorb();
+    this.#rows.absorb();
     return this.#rows.rows;
   }
 
   end(): StoredChunk {
-    const image = this.#kind === 'image';
-    this.#absorb();
-    if (!image) {
-      if (this.#rows.midLine)
-        throw new HoldfastError('source_failed', `chunk ${this.#path} ended in the middle of a row`);
-      this.append(utf8.encode(`${JSON.stringify({ rows: this.#rows.rows, digest: this.#rows.digest })}\n`));
-    }
+    this.#rows.absorb();
+    if (this.#rows.midLine)
+      throw new HoldfastError('source_failed', `chunk ${this.#path} ended in the middle of a row`);
+    const { rows, digest } = this.#rows;
+    this.append(utf8.encode(`${JSON.stringify({ rows, digest })}\n`));
     this.#flush();
-    if (image && this.#rawBytes === 0)
-      throw new HoldfastError('source_failed', `chunk ${this.#path} is an image without a byte`);
-    const { rows, digest } = image ? { rows: 0, digest: '' } : this.#rows;
     return {
       segment: this.#segment?.name ?? '',
       entry: {
@@ -93,10 +89,6 @@ export class ChunkWriter {
     };
   }
 
-  #absorb(): void {
-    if (this.#kind !== 'image') this.#rows.absorb();
-  }
-
   #flush(): void {
     const bytes = this.#rows.bytes();
     if (bytes.length === 0) return;
@@ -105,7 +97,7 @@ export class ChunkWriter {
     this.#hash.update(frame);
     this.#frames.push(frame.length);
     this.#rawBytes += bytes.length;
-    this.#onBytes(bytes.length);
+    this.onBytes(bytes.length);
     this.#rows.clear();
   }
 }
@@ -125,9 +117,14 @@ export async function storeChunk(
     const digest = await digestOf(plan, from, { ...o, rows: writer.idle });
     if (digest === o.knownDigest) return undefined;
   }
+  if (plan.kind === 'image') {
+    const image = new ImageWriter(segment(), writer.onBytes);
+    await drain(plan, from, o, (block) => image.append(block));
+    return image.end(plan);
+  }
   writer.begin(segment(), { chunk: plan.path, kind: plan.kind, columns: plan.columns });
   const said = await drain(plan, from, o, (block) => writer.append(block));
-  if (plan.kind !== 'image') assertRows(plan.path, writer.rows, said);
+  assertRows(plan.path, writer.rows, said);
   return writer.end();
 }
 
@@ -151,7 +148,7 @@ async function drain(
   plan: ChunkPlan,
   from: ChunkReader,
   o: Sig,
-  take: (block: Uint8Array) => void,
+  take: (block: Uint8Array) => void | Promise<void>,
 ): Promise<number> {
   const blocks = from.read(plan, { signal: o.signal });
   try {
@@ -159,7 +156,8 @@ async function drain(
       const next = await blocks.next();
       if (next.done) return next.value.rows;
       o.signal.throwIfAborted();
-      take(next.value);
+      const taken = take(next.value);
+      if (taken) await taken;
     }
   } finally {
     // Nothing to wait for when it ran to its end; after a failure here, the reader must let go of the server.

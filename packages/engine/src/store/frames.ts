@@ -1,4 +1,5 @@
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { constants, type ZstdOptions, zstdCompress, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { HoldfastError } from '@holdfast/core';
 
 /**
@@ -25,9 +26,20 @@ const params = {
 const expectedPart = 0.4;
 const outputBytesMin = 4096;
 
+const optionsFor = (bytes: Uint8Array): ZstdOptions => ({
+  chunkSize: Math.max(outputBytesMin, Math.ceil(bytes.length * expectedPart)),
+  params,
+});
+
 export function compressFrame(bytes: Uint8Array): Uint8Array {
-  const chunkSize = Math.max(outputBytesMin, Math.ceil(bytes.length * expectedPart));
-  return zstdCompressSync(bytes, { chunkSize, params });
+  return zstdCompressSync(bytes, optionsFor(bytes));
+}
+
+const compressAside = promisify<Uint8Array, ZstdOptions, Uint8Array>(zstdCompress);
+
+/** The same in another thread. The bytes must stay as they are until then. */
+export function compressFrameAside(bytes: Uint8Array): Promise<Uint8Array> {
+  return compressAside(bytes, optionsFor(bytes));
 }
 
 /** Rows of text seldom shrink to less than a thirtieth; what does is put together from several pieces. */

@@ -1,6 +1,6 @@
 import { rename } from 'node:fs/promises';
-import { type PostgresServer, startPostgres, type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import type { PostgresServer, TemporaryFolder } from '@holdfast/testing';
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type CaughtRun, catchRun } from '../harness/caught-run.ts';
 import { assertFailure, type ExpectedFailure, expectFailure } from '../harness/failure.ts';
 import { contentsOf } from '../harness/postgres-contents.ts';
@@ -8,7 +8,8 @@ import { hasEnded, until } from '../harness/processes.ts';
 import { holdfast } from '../harness/run-holdfast.ts';
 import { slotsOf, stateOf } from '../harness/server-state.ts';
 import { leftInStaging, storedAt } from '../harness/tree.ts';
-import { Wire } from '../harness/wire.ts';
+import type { Wire } from '../harness/wire.ts';
+import { openShop } from './shop.fixture.ts';
 
 let server: PostgresServer;
 let folder: TemporaryFolder;
@@ -16,22 +17,10 @@ let wire: Wire;
 let before: { readonly server: readonly string[]; readonly stored: object };
 
 beforeAll(async () => {
-  folder = await temporaryFolder();
-  server = await startPostgres();
-  wire = await Wire.open(server);
-  await server.createDatabase('shop');
-  await server.psql(
-    'shop',
-    `CREATE TABLE orders (id int PRIMARY KEY, note text);
-     INSERT INTO orders SELECT i, md5(i::text) || md5(i::text || 'x') FROM generate_series(1, 30000) i`,
-  );
+  const shop = await openShop();
+  ({ server, folder, wire } = shop);
   await holdfast(backup(), env());
-});
-
-afterAll(async () => {
-  await wire?.[Symbol.asyncDispose]();
-  await server?.remove();
-  await folder?.[Symbol.asyncDispose]();
+  return () => shop[Symbol.asyncDispose]();
 });
 
 beforeEach(async () => {

@@ -1,34 +1,23 @@
-import { type PostgresServer, startPostgres, type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { PostgresServer, TemporaryFolder } from '@holdfast/testing';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { catchRun } from '../harness/caught-run.ts';
 import { assertFailure, expectFailure } from '../harness/failure.ts';
 import { contentsOf } from '../harness/postgres-contents.ts';
 import { holdfast, type Outcome, runHoldfast } from '../harness/run-holdfast.ts';
 import { slotsOf } from '../harness/server-state.ts';
 import { leftInStaging } from '../harness/tree.ts';
-import { Wire } from '../harness/wire.ts';
+import type { Wire } from '../harness/wire.ts';
+import { openShop } from './shop.fixture.ts';
 
 let server: PostgresServer;
 let folder: TemporaryFolder;
 let wire: Wire;
 
 beforeAll(async () => {
-  folder = await temporaryFolder();
-  server = await startPostgres();
-  wire = await Wire.open(server);
-  await server.createDatabase('shop');
-  await server.psql(
-    'shop',
-    `CREATE TABLE orders (id int PRIMARY KEY, note text);
-     INSERT INTO orders SELECT i, md5(i::text) || md5(i::text || 'x') FROM generate_series(1, 30000) i`,
-  );
+  const shop = await openShop();
+  ({ server, folder, wire } = shop);
   await holdfast(backup(), env());
-});
-
-afterAll(async () => {
-  await wire?.[Symbol.asyncDispose]();
-  await server?.remove();
-  await folder?.[Symbol.asyncDispose]();
+  return () => shop[Symbol.asyncDispose]();
 });
 
 const env = (staging = 'staging'): { env: Record<string, string> } => ({

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { runSteps } from '@holdfast/core';
 import type { TemporaryFolder } from '@holdfast/testing';
-import { expect } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { nodeName } from '../../packages/cli/src/names.ts';
 import { holdfast } from '../harness/run-holdfast.ts';
 
@@ -17,8 +17,28 @@ export interface Subject {
   kept(): Promise<number>;
 }
 
+/** The tests of one kind of source. `open` makes a database of that name. */
+export function describeCrashes(
+  kind: string,
+  open: (name: string) => Promise<Subject>,
+  folder: () => TemporaryFolder,
+): void {
+  const crashes = async (name: string) => new Crashes(await open(name), folder(), name);
+
+  describe(`a backup of ${kind} that is killed leaves what restores, and the next goes on`, () => {
+    test.each(['full', 'auto'] as const)('at any step of scope %s', async (scope) => {
+      await (await crashes(scope)).atEveryStep(scope);
+    });
+
+    test('at any time, fifty times', async () => {
+      // Some have ended by themselves by then; most must not.
+      expect(await (await crashes('any')).atAnyTime(50)).toBeGreaterThan(20);
+    });
+  });
+}
+
 /** Runs of one database that are killed, and what must hold after each. */
-export class Crashes {
+class Crashes {
   readonly #subject: Subject;
   readonly #at: string;
   readonly #staging: string;

@@ -1,8 +1,8 @@
 import { DatabaseSync } from 'node:sqlite';
 import { type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, expect } from 'vitest';
 import { holdfast } from '../harness/run-holdfast.ts';
-import { Crashes, type Subject } from './crashes.ts';
+import { describeCrashes, type Subject } from './crashes.ts';
 
 let folder: TemporaryFolder;
 
@@ -45,16 +45,4 @@ async function subject(name: string): Promise<Subject> {
   };
 }
 
-describe('a SQLite backup', () => {
-  test.each(['full', 'auto'] as const)(
-    'that is killed at any step of scope %s leaves what restores, and the next goes on',
-    async (scope) => {
-      await new Crashes(await subject(scope), folder, scope).atEveryStep(scope);
-    },
-  );
-
-  test('that is killed at any time, fifty times, leaves what restores, and the next goes on', async () => {
-    // Some end by themselves before; most must not.
-    expect(await new Crashes(await subject('any'), folder, 'any').atAnyTime(50)).toBeGreaterThan(20);
-  });
-});
+describeCrashes('SQLite', subject, () => folder);

@@ -1,34 +1,9 @@
-import type { Manifest } from '@holdfast/core';
 import { MemoryDatabase, MemoryDestination, MemorySource, texts } from '@holdfast/testing';
 import { describe, expect, test } from 'vitest';
 import { listTasks } from '../catalog/listing.ts';
-import { readManifest } from '../manifest-file.ts';
-import { backupRequest, errorOf, never, openWorld, type World } from '../world.fixture.ts';
+import { backupRequest, errorOf, never, openWorld } from '../world.fixture.ts';
 import { backup } from './backup.ts';
-
-const orders = '/p.orders';
-
-async function shop(): Promise<World> {
-  const world = await openWorld();
-  world.database.createTable(orders, { columns: ['id', 'name'], key: ['id'] });
-  sell(world, 0);
-  return world;
-}
-
-function sell(world: World, id: number): void {
-  world.database.transaction((t) => t.insert(orders, texts(String(id), `order ${id}`)));
-}
-
-function manifests(world: World, destination = world.destination): Manifest[] {
-  return destination.objects
-    .list()
-    .map(({ key }) => key)
-    .filter((key) => key.endsWith('.manifest.json'))
-    .sort()
-    .map((key) => readManifest(destination.objects.get(key)?.bytes ?? Buffer.alloc(0), key));
-}
-
-const keepers = (world: World): string[] => [...world.database.keepers.keys()];
+import { keepers, manifests, orders, sell, shop } from './shop.fixture.ts';
 
 describe('a chain', () => {
   test('begins with a full and goes on with incrementals', async () => {

@@ -1,32 +1,7 @@
-import type { Manifest } from '@holdfast/core';
-import { failing, type StagingCrash, texts } from '@holdfast/testing';
+import { failing, type StagingCrash } from '@holdfast/testing';
 import { describe, expect, test } from 'vitest';
-import { readManifest } from '../manifest-file.ts';
 import { errorOf, openWorld, type World } from '../world.fixture.ts';
-
-const orders = '/p.orders';
-
-async function shop(): Promise<World> {
-  const world = await openWorld();
-  world.database.createTable(orders, { columns: ['id', 'name'], key: ['id'] });
-  sell(world, 0);
-  return world;
-}
-
-function sell(world: World, id: number): void {
-  world.database.transaction((t) => t.insert(orders, texts(String(id), `order ${id}`)));
-}
-
-function manifests(world: World, destination = world.destination): Manifest[] {
-  return destination.objects
-    .list()
-    .map(({ key }) => key)
-    .filter((key) => key.endsWith('.manifest.json'))
-    .sort()
-    .map((key) => readManifest(destination.objects.get(key)?.bytes ?? Buffer.alloc(0), key));
-}
-
-const keepers = (world: World): string[] => [...world.database.keepers.keys()];
+import { keepers, manifests, sell, shop } from './shop.fixture.ts';
 
 describe('after a crash', () => {
   const crash = async (world: World, at: StagingCrash, scope: 'auto' | 'full' = 'auto'): Promise<void> => {

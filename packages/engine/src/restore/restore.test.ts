@@ -1,41 +1,8 @@
-import {
-  MemoryDatabase,
-  type MemoryFault,
-  MemorySource,
-  SqliteDestination,
-  seededBytes,
-  texts,
-} from '@holdfast/testing';
+import { SqliteDestination, seededBytes, texts } from '@holdfast/testing';
 import { describe, expect, test } from 'vitest';
-import { errorOf, never, openWorld, type World } from '../world.fixture.ts';
+import { errorOf, never, openWorld } from '../world.fixture.ts';
 import { planRestore } from './plan.ts';
-
-const orders = '/public.orders';
-const columns = ['id', 'name'];
-
-async function shop(options: ConstructorParameters<typeof MemorySource>[1] = {}): Promise<World> {
-  const world = await openWorld({ chunkRows: 3, blockBytes: 11, ...options });
-  world.database.createTable(orders, { columns, key: ['id'] });
-  world.database.createTable('/public.empty', { columns, key: ['id'] });
-  world.database.transaction((t) => {
-    for (let n = 0; n < 10; n++) t.insert(orders, texts(String(n), `name ${n}`));
-  });
-  world.database.sequences.set('s', 7);
-  return world;
-}
-
-function trade(world: World): void {
-  world.database.transaction((t) => {
-    t.update(orders, texts('1'), texts('1', 'changed'));
-    t.update(orders, texts('2'), texts('20', 'moved'));
-    t.delete(orders, texts('3'));
-    t.insert(orders, texts('11', 'new'));
-  });
-  world.database.sequences.set('s', 8);
-}
-
-const target = (faults: Record<string, MemoryFault> = {}, crashes = false): MemorySource =>
-  new MemorySource(new MemoryDatabase('restored'), { faults, crashes });
+import { columns, orders, shop, target, trade } from './shop.fixture.ts';
 
 describe('a restore', () => {
   test('of a full gives the rows of the source', async () => {

@@ -18,7 +18,8 @@ export class ImageWriter {
   readonly #offset: number;
   readonly #hash = createHash('sha256');
   readonly #frames: number[] = [];
-  readonly #compressing: { readonly frame: Promise<Uint8Array>; readonly buffer: Uint8Array<ArrayBuffer> }[] = [];
+  readonly #compressing: { readonly frame: Promise<Uint8Array>; readonly buffer: Uint8Array<ArrayBuffer> }[] =
+    [];
   readonly #spare: Uint8Array<ArrayBuffer>[] = [];
   #buffer = new Uint8Array(frameBytesMax);
   #used = 0;

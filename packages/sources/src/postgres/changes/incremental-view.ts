@@ -8,12 +8,11 @@ import {
   type Sig,
   type SourceIdentity,
 } from '@holdfast/core';
-import { lockTables } from '../full/locks.ts';
 import { type How, type PlannedTable, planTables } from '../full/plan.ts';
 import { CopyReader, readerData } from '../full/reader.ts';
 import { exportSnapshot } from '../full/snapshot.ts';
 import { viewLockTimeoutMs } from '../full/view.ts';
-import { readSchema, schemaChunk, schemaLines } from '../schema/read-schema.ts';
+import { readSchemaChunk, schemaChunk } from '../schema/read-schema.ts';
 import type { Session } from '../session/session.ts';
 import type { Findings } from './settle.ts';
 import type { ChangeState } from './state.ts';
@@ -68,8 +67,7 @@ export class IncrementalView implements FrozenView {
       return new IncrementalView(session, o, { chunks: found.special, snapshot: undefined, reader });
     }
     const oids = [...found.replaced, ...found.unlogged].map((table) => table.oid);
-    const planned = await planTables(session, { oids });
-    await lockTables(session, planned);
+    const planned = await planTables(session, { oids, lock: true });
     const snapshot = await exportSnapshot(session);
     const reader = new CopyReader(session);
     const compared = new Set(found.unlogged.map((table) => table.oid));
@@ -82,13 +80,8 @@ export class IncrementalView implements FrozenView {
 
   async *read(chunk: ChunkPlan, o: Sig): AsyncGenerator<Uint8Array, ReadResult, void> {
     if ((chunk.how as How).kind !== 'schema') return yield* this.#reader.read(chunk, o);
-    const statements = await readSchema(this.#session, {
-      snapshot: this.#snapshot ?? '',
-      lockTimeoutMs: viewLockTimeoutMs,
-      signal: o.signal,
-    });
-    yield* schemaLines(statements);
-    return { rows: statements.length };
+    const how = { snapshot: this.#snapshot ?? '', lockTimeoutMs: viewLockTimeoutMs, signal: o.signal };
+    return yield* readSchemaChunk(this.#session, how);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -7,7 +7,7 @@ import type {
   Sig,
   SourceIdentity,
 } from '@holdfast/core';
-import { readSchema, schemaChunk, schemaLines } from '../schema/read-schema.ts';
+import { readSchemaChunk, schemaChunk } from '../schema/read-schema.ts';
 import type { Session } from '../session/session.ts';
 import { type How, type PlannedTable, planTables } from './plan.ts';
 import { CopyReader, readerData } from './reader.ts';
@@ -80,13 +80,8 @@ export class PostgresView implements FrozenView {
 
   async *read(chunk: ChunkPlan, o: Sig): AsyncGenerator<Uint8Array, ReadResult, void> {
     if ((chunk.how as How).kind !== 'schema') return yield* this.#reader.read(chunk, o);
-    const statements = await readSchema(this.session, {
-      snapshot: this.#snapshot,
-      lockTimeoutMs: viewLockTimeoutMs,
-      signal: o.signal,
-    });
-    yield* schemaLines(statements);
-    return { rows: statements.length };
+    const how = { snapshot: this.#snapshot, lockTimeoutMs: viewLockTimeoutMs, signal: o.signal };
+    return yield* readSchemaChunk(this.session, how);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ChunkPlan, SchemaStatement } from '@holdfast/core';
+import type { ChunkPlan, ReadResult, SchemaStatement } from '@holdfast/core';
 import type { Session } from '../session/session.ts';
 import { readDatabaseRows } from './database-rows.ts';
 import { readEntries } from './dump-entries.ts';
@@ -57,7 +57,17 @@ const togetherRelationsMax = 1000;
 const utf8 = new TextEncoder();
 const blockRows = 1000;
 
-export function* schemaLines(statements: readonly SchemaStatement[]): Generator<Uint8Array> {
+/** The chunk of the schema, a row per object. */
+export async function* readSchemaChunk(
+  session: Session,
+  o: ReadSchema,
+): AsyncGenerator<Uint8Array, ReadResult, void> {
+  const statements = await readSchema(session, o);
+  yield* schemaLines(statements);
+  return { rows: statements.length };
+}
+
+function* schemaLines(statements: readonly SchemaStatement[]): Generator<Uint8Array> {
   for (let at = 0; at < statements.length; at += blockRows) {
     const lines = statements
       .slice(at, at + blockRows)

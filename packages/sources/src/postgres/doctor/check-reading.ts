@@ -3,7 +3,7 @@ import { userSchemas } from '../full/catalog.ts';
 import { quoteIdentifier } from '../full/names.ts';
 import { findProgram } from '../schema/pg-dump.ts';
 import type { Session } from '../session/session.ts';
-import { bad, fine, fromError, info, someOf } from './findings.ts';
+import { bad, fine, fromError, info, someOf, warning } from './findings.ts';
 
 interface Relation {
   name: string;
@@ -55,6 +55,7 @@ export async function checkReading(session: Session): Promise<readonly Finding[]
         ),
     await checkLargeObjects(session, all ?? 'use a superuser'),
     await checkPgDump(session),
+    await checkLocks(session, relations.filter((each) => each.kind === 'r').length),
   );
   const unlogged = relations.filter((each) => each.unlogged).map((each) => each.name);
   if (unlogged.length > 0) {
@@ -88,4 +89,27 @@ async function checkPgDump(session: Session): Promise<Finding> {
   } catch (caught) {
     return fromError('pg_dump', HoldfastError.from(caught));
   }
+}
+
+/**
+ * The server's shared room for locks is max_locks_per_transaction × (max_connections + max_prepared_transactions), and
+ * a reserve. With 6,400 and nothing else going on, the view and pg_dump each had 10,000 tables locked.
+ */
+const tablesPerRoom = 1.5;
+
+async function checkLocks(session: Session, tables: number): Promise<Finding> {
+  const [row] = await session.rows<{ locks: number; sessions: number }>(
+    `SELECT current_setting('max_locks_per_transaction')::int AS locks,
+            current_setting('max_connections')::int + current_setting('max_prepared_transactions')::int AS sessions`,
+    undefined,
+    'asking for the room for locks',
+  );
+  const { locks, sessions } = row ?? { locks: 64, sessions: 100 };
+  const room = locks * sessions;
+  if (tables <= room * tablesPerRoom) return fine('locks', `room for ${room} of them, ${tables} tables`);
+  return warning(
+    'locks',
+    `a backup locks each of the ${tables} tables twice, and the server has room for ${room} locks and some more`,
+    `ALTER SYSTEM SET max_locks_per_transaction = ${Math.ceil(tables / sessions)}; then restart the server`,
+  );
 }

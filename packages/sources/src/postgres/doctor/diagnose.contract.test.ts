@@ -63,11 +63,26 @@ describe('the doctor of PostgreSQL', () => {
     }
   });
 
-  it('says when nobody answers, and what replication lacks', { timeout: 120_000 }, async () => {
+  it('says when nobody answers, what replication lacks, and when there are more tables than locks', async () => {
     await using server = await startPostgres({
-      settings: { wal_level: 'replica', max_replication_slots: 0 },
+      settings: {
+        wal_level: 'replica',
+        max_replication_slots: 0,
+        max_wal_senders: 0,
+        max_connections: 12,
+        max_locks_per_transaction: 10,
+      },
     });
+    await server.psql(
+      'postgres',
+      "DO $$ BEGIN FOR i IN 1..181 LOOP EXECUTE 'CREATE TABLE t' || i || ' ()'; END LOOP; END $$",
+    );
     const found = await findings(server.url());
+    expect(found.get('locks')).toMatchObject({
+      ok: false,
+      severity: 'warning',
+      hint: expect.stringContaining('max_locks_per_transaction = 16'),
+    });
     expect(found.get('wal_level')?.hint).toContain('restart');
     expect(found.get('replication slots')?.ok).toBe(false);
     await server.stop();

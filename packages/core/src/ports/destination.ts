@@ -33,6 +33,7 @@ export interface Destination extends AsyncDisposable {
    */
   prepare(o: Sig & { readonly neverOn?: readonly string[] }): Promise<readonly string[]>;
   write(key: string, body: AsyncIterable<Uint8Array>, o: WriteOptions): Promise<ObjectInfo>;
+  /** Each block is valid until the next one is asked for. */
   read(key: string, o: Sig & { readonly range?: ByteRange }): AsyncIterable<Uint8Array>;
   stat(key: string, o: Sig): Promise<ObjectInfo | undefined>;
   list(prefix: string, o: Sig): AsyncIterable<ObjectInfo>;

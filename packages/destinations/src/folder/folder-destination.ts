@@ -125,10 +125,10 @@ export class FolderDestination implements Destination {
           `${path} has ${size} bytes, asked for ${length} from ${start}`,
         );
       }
+      const block = Buffer.allocUnsafeSlow(Math.min(readBytes, length));
       for (let at = start; at < start + length; ) {
         throwIfAborted(o.signal);
-        const wanted = Math.min(readBytes, start + length - at);
-        const block = Buffer.allocUnsafeSlow(wanted);
+        const wanted = Math.min(block.length, start + length - at);
         const position = at;
         const { bytesRead } = await this.#telling('read', path, () =>
           handle.read(block, 0, wanted, position),
@@ -137,7 +137,7 @@ export class FolderDestination implements Destination {
           throw new HoldfastError('corrupt', `${path} ended at byte ${at} of ${size} while it was read`);
         }
         at += bytesRead;
-        yield bytesRead === wanted ? block : block.subarray(0, bytesRead);
+        yield block.subarray(0, bytesRead);
       }
     } finally {
       await handle.close();

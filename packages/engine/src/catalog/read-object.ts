@@ -12,8 +12,8 @@ export async function readObject(
     bytes += block.length;
     if (o.bytesMax !== undefined && bytes > o.bytesMax)
       throw new HoldfastError('corrupt', `object ${key} is larger than the ${o.bytesMax} bytes it may have`);
-    // A driver may use its buffer again for the next block.
-    blocks.push(block.slice());
+    // A driver may use its buffer again for the next block. (Buffer's own `slice` would not copy.)
+    blocks.push(new Uint8Array(block));
   }
   return blocks.length === 1 && blocks[0] ? blocks[0] : Buffer.concat(blocks, bytes);
 }

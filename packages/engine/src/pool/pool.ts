@@ -13,6 +13,9 @@ export interface PoolOptions<Init> extends Sig {
   readonly progress: (bytes: number, rows: number) => void;
 }
 
+/** What a worker leaves behind is mostly short strings: V8's own limit lets each gather several times as much. */
+const maxYoungGenerationSizeMb = 12;
+
 /** How long a worker may take to let go of its connections after an abort, before its thread is ended. */
 const graceMs = 3000;
 
@@ -117,7 +120,10 @@ class ThreadHand<Init, Job, Result, Final> implements Hand<Job, Result, Final> {
 
   constructor({ role, init, clock }: PoolOptions<Init>, options: RoleOptions) {
     this.#clock = clock;
-    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), { workerData: { role, init } });
+    this.#worker = new Worker(new URL('./worker.ts', import.meta.url), {
+      workerData: { role, init },
+      resourceLimits: { maxYoungGenerationSizeMb },
+    });
     this.#worker.on('message', (message: FromWorker) => {
       if (message.kind === 'progress') options.progress(message.bytes, message.rows);
       if (message.kind === 'result') this.#settle(message.result);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { type ChunkEntry, type ChunkHeader, HoldfastError, type RowDigest } from '@holdfast/core';
 import type { FindingKind } from '../api.ts';
-import { decompressFrame } from '../store/frames.ts';
+import { decompressFrame, release } from '../store/frames.ts';
 import type { SegmentReader } from './segment-reader.ts';
 
 /** Stored bytes that are not what their manifest promises. */
@@ -68,6 +68,7 @@ export class ChunkStream {
         continue;
       }
       if (rows.length > 0) yield rows;
+      if (this.#entry.kind === 'image') release(rows);
     }
     if (hash.digest('hex') !== sha256)
       throw new Damage('wrong checksum', path, 'its stored bytes were changed');
@@ -82,7 +83,9 @@ export class ChunkStream {
     if (kind === 'image') return block;
     const first = this.#rawBytes === block.length;
     if (!first) this.#rows.clear();
-    if (this.#rows.append(block) < block.length)
+    const whole = this.#rows.append(block) === block.length;
+    release(block);
+    if (!whole)
       throw new Damage(
         'unreadable frame',
         path,

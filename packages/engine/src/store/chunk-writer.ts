@@ -8,7 +8,7 @@ import {
   RowDigest,
   type Sig,
 } from '@holdfast/core';
-import { compressFrame } from './frames.ts';
+import { compressFrame, release } from './frames.ts';
 import { ImageWriter } from './image-writer.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 
@@ -96,6 +96,7 @@ export class ChunkWriter {
     this.#segment?.append(frame);
     this.#hash.update(frame);
     this.#frames.push(frame.length);
+    release(frame);
     this.#rawBytes += bytes.length;
     this.onBytes(bytes.length);
     this.#rows.clear();

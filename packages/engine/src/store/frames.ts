@@ -55,3 +55,14 @@ export function decompressFrame(frame: Uint8Array): Uint8Array {
     throw new HoldfastError('corrupt', `unreadable frame: ${(error as Error).message}`, { cause: error });
   }
 }
+
+/** Far above the pieces of memory that Node's small buffers share. */
+const releasedBytesMin = 256 * 1024;
+
+/**
+ * Gives a frame's memory back now. The garbage collector is told of such memory, but lets tens of megabytes of it
+ * gather in every thread. The bytes are gone; small ones share their memory with others and are left alone.
+ */
+export function release({ buffer }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength >= releasedBytesMin) buffer.transfer(0);
+}

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { type ChunkPlan, HoldfastError } from '@holdfast/core';
 import type { StoredChunk } from './chunk-writer.ts';
-import { compressFrameAside, frameBytesMax } from './frames.ts';
+import { compressFrameAside, frameBytesMax, release } from './frames.ts';
 import type { SegmentWriter } from './segment-writer.ts';
 
 /** Frames that are compressed at once, while the next one is read. */
@@ -86,6 +86,7 @@ export class ImageWriter {
       this.#segment.append(frame);
       this.#hash.update(frame);
       this.#frames.push(frame.length);
+      release(frame);
     }
   }
 }

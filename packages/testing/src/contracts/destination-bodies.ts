@@ -29,7 +29,8 @@ export function bodyOf(bytes: Uint8Array, blockBytes = 65_536): AsyncIterable<Ui
 
 export async function collect(blocks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   const out: Uint8Array[] = [];
-  for await (const block of blocks) out.push(block);
+  // A block is only valid until the next.
+  for await (const block of blocks) out.push(Uint8Array.from(block));
   return Buffer.concat(out);
 }
 

@@ -86,11 +86,11 @@ export function describeObjects(open: OpenEmpty): void {
       const iterator = other.read('k', { signal })[Symbol.asyncIterator]();
       const blocks: Uint8Array[] = [];
       const first = await iterator.next();
-      if (!first.done) blocks.push(first.value);
+      if (!first.done) blocks.push(Uint8Array.from(first.value));
       await place.write('k', bodyOf(versions[1] as Uint8Array), { signal });
       try {
         for (let step = await iterator.next(); !step.done; step = await iterator.next())
-          blocks.push(step.value);
+          blocks.push(Uint8Array.from(step.value));
       } catch (error) {
         expect(error).toMatchObject({ name: 'HoldfastError' });
         return;

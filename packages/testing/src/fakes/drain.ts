@@ -22,7 +22,7 @@ export async function drain(body: AsyncIterable<Uint8Array>, signal: AbortSignal
         ended = true;
         return Buffer.concat(parts);
       }
-      parts.push(step.value.slice());
+      parts.push(Uint8Array.from(step.value));
     }
   } finally {
     signal.removeEventListener('abort', stop);

@@ -1,39 +1,41 @@
-import { DatabaseSync } from 'node:sqlite';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { HoldfastError } from '@holdfast/core';
+import { hashBegin, hashOf, hashStep, KeyFilter } from './key-filter.ts';
 import type { OverlayToken } from './overlay.ts';
 import { keep, keyText, rowText, splitArray } from './tokens.ts';
 
-/** Up to so many touched keys are held in memory while base rows stream past; beyond, each is looked up in the file. */
-const keysInMemoryMax = 300_000;
+/**
+ * Up to so many touched keys, their hashes (32 MB) are held in memory while base rows stream past, and only what has
+ * one of them is looked up in the file; beyond, every row is.
+ */
+const keysInMemoryMax = 4_000_000;
 
 const newline = 10;
+const comma = 44;
+const backslash = 92;
 const utf8 = new TextEncoder();
 
 /** One relation's part of an overlay, as a loader uses it. */
 export class OverlayReader implements Disposable {
   readonly #database: DatabaseSync;
   readonly #token: OverlayToken;
-  readonly #lookup: (key: string) => string | null | undefined;
+  readonly #statement: StatementSync;
+  readonly #filter: KeyFilter | undefined;
   /** Base rows met from which a live row took values. */
   merged = 0;
 
   constructor(file: string, token: OverlayToken, memoryMax = keysInMemoryMax) {
     this.#database = new DatabaseSync(file, { readOnly: true });
     this.#token = token;
-    this.#lookup = token.touched <= memoryMax ? this.#inMemory() : this.#inFile();
+    this.#statement = this.#database.prepare(`SELECT row FROM touched${token.number} WHERE key = ?`);
+    this.#filter = token.touched <= memoryMax ? this.#readKeys() : undefined;
   }
 
-  #inMemory(): (key: string) => string | null | undefined {
-    const touched = new Map<string, string | null>();
-    for (const row of this.#database.prepare(`SELECT key, row FROM touched${this.#token.number}`).iterate()) {
-      touched.set(row.key as string, row.row as string | null);
-    }
-    return (key) => touched.get(key);
-  }
-
-  #inFile(): (key: string) => string | null | undefined {
-    const statement = this.#database.prepare(`SELECT row FROM touched${this.#token.number} WHERE key = ?`);
-    return (key) => (statement.get(key) as { row: string | null } | undefined)?.row;
+  #readKeys(): KeyFilter {
+    const filter = new KeyFilter(this.#token.touched);
+    for (const { key } of this.#database.prepare(`SELECT key FROM touched${this.#token.number}`).iterate())
+      filter.add(hashOf(key as string));
+    return filter;
   }
 
   /** Rows that are there in the end and need nothing of a base row. */
@@ -75,10 +77,12 @@ export class OverlayReader implements Disposable {
 
   /** Runs of untouched rows are passed on as they lie in the block. */
   *#overLines(lines: Buffer, keyAt: readonly number[], keyEnd: number): Generator<Uint8Array, void, void> {
+    const spans = new Spans(keyEnd);
     let passFrom = 0;
     for (let start = 0; start < lines.length; ) {
       const end = lines.indexOf(newline, start) + 1;
-      const found = this.#lookup(keyOf(lines, start, end - 1, keyAt, keyEnd));
+      spans.read(lines, start, end - 1);
+      const found = this.#lookup(lines, spans, keyAt);
       if (found !== undefined) {
         if (passFrom < start) yield lines.subarray(passFrom, start);
         if (found !== null) yield this.#merge(found, lines.toString('utf8', start, end - 1));
@@ -87,6 +91,25 @@ export class OverlayReader implements Disposable {
       start = end;
     }
     if (passFrom < lines.length) yield lines.subarray(passFrom);
+  }
+
+  /** What stands in place of a base row; null: nothing does; undefined: it stays. */
+  #lookup(lines: Buffer, spans: Spans, keyAt: readonly number[]): string | null | undefined {
+    let hash = hashBegin;
+    // A text has one form in a key, and with escapes may have another in a row: then it is the key's that is hashed.
+    let escaped = false;
+    for (const column of keyAt) {
+      for (let at = spans.begin(column); at < spans.end(column); at++) {
+        const byte = lines[at] as number;
+        if (byte === backslash) escaped = true;
+        hash = hashStep(hash, byte);
+      }
+      hash = hashStep(hash, comma);
+    }
+    if (!escaped && this.#filter?.mayHold(hash) === false) return undefined;
+    const key = keyText(keyAt.map((at) => lines.toString('utf8', spans.begin(at), spans.end(at))));
+    if (escaped && this.#filter?.mayHold(hashOf(key)) === false) return undefined;
+    return (this.#statement.get(key) as { row: string | null } | undefined)?.row;
   }
 
   #merge(row: string, baseRow: string): Uint8Array {
@@ -103,21 +126,32 @@ export class OverlayReader implements Disposable {
   }
 }
 
-/** The key of the row that stands between `start` and `end`: only as much of the line is looked at as the key needs. */
-function keyOf(lines: Buffer, start: number, end: number, keyAt: readonly number[], keyEnd: number): string {
-  const spans: [from: number, to: number][] = [];
-  let position = start + 1;
-  for (let column = 0; column < keyEnd; column++) {
-    const from = position;
-    position = valueEnd(lines, position, end);
-    spans.push([from, position]);
-    position++;
+/** Where the first values of a row stand. Used again for each row: only as much is looked at as the key needs. */
+class Spans {
+  readonly #at: Int32Array;
+
+  constructor(columns: number) {
+    this.#at = new Int32Array(columns * 2);
   }
-  const values = keyAt.map((at) => {
-    const [from, to] = spans[at] ?? [start, start];
-    return lines.toString('utf8', from, to);
-  });
-  return keyText(values);
+
+  /** Of the row between `start` and `end`. */
+  read(lines: Buffer, start: number, end: number): void {
+    let position = start + 1;
+    for (let index = 0; index < this.#at.length; index += 2) {
+      this.#at[index] = position;
+      position = valueEnd(lines, position, end);
+      this.#at[index + 1] = position;
+      position++;
+    }
+  }
+
+  begin(column: number): number {
+    return this.#at[2 * column] as number;
+  }
+
+  end(column: number): number {
+    return this.#at[2 * column + 1] as number;
+  }
 }
 
 function valueEnd(lines: Buffer, from: number, end: number): number {

@@ -6,8 +6,14 @@ import type { ChangeDecoder } from './decode.ts';
 import { formatLsn, parseLsn } from './lsn.ts';
 import { copySlot } from './slot.ts';
 
-/** How much log one call reads. What it yields, the server collects on its disk before it sends it. */
-const stepBytesDefault = 256 * 1024 * 1024;
+/**
+ * How many changes one call yields at least, the transaction whole with which it reaches them: what a call yields, the
+ * server collects on its disk before it sends it. Steps end with a transaction, since one that a step cut in two would be
+ * decoded twice; and they are no stretches of log, most of which may be images of pages.
+ */
+const stepChangesDefault = 1_000_000;
+/** The server takes it as an int4. */
+const stepChangesMax = 1_000_000_000;
 
 const options = ['include-xids', '1', 'include-timestamp', '1', 'skip-empty-xacts', '1']
   .map(quoteLiteral)
@@ -24,29 +30,29 @@ export class ChangeLog {
   #position: bigint;
   /** From where the server has to read again to decode on: the begin of the oldest transaction that is still open. */
   #restart: bigint;
-  readonly #stepMin: bigint;
+  #stepChanges: number;
 
   private constructor(
     session: Session,
     twin: string,
-    at: { position: bigint; restart: bigint; stepBytes: number },
+    at: { position: bigint; restart: bigint; stepChanges: number },
   ) {
     this.#session = session;
     this.#twin = twin;
     this.#copy = new CopySocket(session);
     this.#position = at.position;
     this.#restart = at.restart;
-    this.#stepMin = BigInt(at.stepBytes);
+    this.#stepChanges = at.stepChanges;
   }
 
   /** @throws HoldfastError exhausted when no slot is free for the twin */
   static async open(
     session: Session,
-    o: { readonly slot: string; readonly twin: string; readonly stepBytes?: number },
+    o: { readonly slot: string; readonly twin: string; readonly stepChanges?: number },
   ): Promise<ChangeLog> {
     await copySlot(session, o.slot, o.twin);
-    const stepBytes = o.stepBytes ?? stepBytesDefault;
-    return new ChangeLog(session, o.twin, { ...(await whereIs(session, o.twin)), stepBytes });
+    const stepChanges = o.stepChanges ?? stepChangesDefault;
+    return new ChangeLog(session, o.twin, { ...(await whereIs(session, o.twin)), stepChanges });
   }
 
   /** Every transaction whose commit ends at or before here has been read, and no other. */
@@ -65,11 +71,11 @@ export class ChangeLog {
     const { decoder } = o;
     const endLsn = parseLsn(end);
     while (this.#position < endLsn) {
-      // With a transaction open for long, each step decodes anew from its begin: ever longer steps keep that bounded.
-      const behind = this.#position - this.#restart;
-      const step = behind > this.#stepMin ? behind : this.#stepMin;
-      const upto = this.#position + step < endLsn ? this.#position + step : endLsn;
-      for await (const block of this.#copy.copyOut(this.#sql(upto), { ...o, what: 'reading the changes' })) {
+      const restart = this.#restart;
+      for await (const block of this.#copy.copyOut(this.#sql(endLsn), {
+        ...o,
+        what: 'reading the changes',
+      })) {
         let halt = decoder.decode(block);
         while (halt) {
           // `rest` lies in the block, which is ours until the next one is asked for.
@@ -82,12 +88,14 @@ export class ChangeLog {
       }
       decoder.finish();
       await this.#moved();
+      // With a transaction open for long, each step decodes anew from its begin: ever longer steps keep that bounded.
+      if (this.#restart === restart) this.#stepChanges = Math.min(2 * this.#stepChanges, stepChangesMax);
     }
   }
 
   #sql(upto: bigint): string {
     const [twin, lsn] = [quoteLiteral(this.#twin), quoteLiteral(formatLsn(upto))];
-    return `COPY (SELECT lsn, data FROM pg_catalog.pg_logical_slot_get_changes(${twin}, ${lsn}, NULL, ${options})) TO STDOUT`;
+    return `COPY (SELECT lsn, data FROM pg_catalog.pg_logical_slot_get_changes(${twin}, ${lsn}, ${this.#stepChanges}, ${options})) TO STDOUT`;
   }
 
   async #moved(): Promise<void> {

@@ -18,7 +18,7 @@ export async function contentsOf(server: PostgresServer, database: string): Prom
     const contents = new Map<string, string[]>();
     for (const { name } of tables.rows) {
       const rows = await client.query<{ row: string }>({
-        text: `SELECT CASE WHEN length(t::text) > 10000 THEN md5(t::text) ELSE t::text END AS row
+        text: `SELECT CASE WHEN length(t::text) > 1000000 THEN md5(t::text) ELSE t::text END AS row
                  FROM ONLY ${name} t ORDER BY 1`,
       });
       contents.set(

@@ -1,4 +1,4 @@
-import { type TemporaryDatabase, temporaryDatabase } from '@holdfast/testing';
+import { quoteName, type TemporaryDatabase, temporaryDatabase } from '@holdfast/testing';
 import { afterEach, beforeEach, describe, expect, inject, it } from 'vitest';
 import { ModelChain, readAll, type Told } from './model-chain.reference.ts';
 
@@ -191,5 +191,21 @@ describe('what is neither row nor table', () => {
       'ANALYZE; VACUUM FULL other; CREATE TEMP TABLE x (id int PRIMARY KEY); TRUNCATE t',
     );
     expect(quiet.chunks).not.toContain('/schema');
+  });
+
+  it('is the schema, if properties of this database changed, and not those of another', async () => {
+    await using neighbour = await temporaryDatabase(inject('postgres'), 'neighbour');
+    const properties = (name: string): string[] => [
+      `COMMENT ON DATABASE ${quoteName(name)} IS 'x'`,
+      `ALTER DATABASE ${quoteName(name)} SET work_mem = '5MB'`,
+      `ALTER ROLE postgres IN DATABASE ${quoteName(name)} SET work_mem = '6MB'`,
+    ];
+    await after(table, 'INSERT INTO other VALUES (2)');
+    for (const statement of properties(database.name)) {
+      expect((await incremental(statement)).chunks, statement).toContain('/schema');
+    }
+    for (const statement of properties(neighbour.name)) {
+      expect((await incremental(statement)).chunks, statement).not.toContain('/schema');
+    }
   });
 });

@@ -1,4 +1,4 @@
-import { type ErrorCode, HoldfastError } from '@holdfast/core';
+import { abortError, type ErrorCode, HoldfastError } from '@holdfast/core';
 
 /** What was being done, to say it in the error: `reading /public.orders`, and where. */
 export interface ErrorContext {
@@ -97,11 +97,10 @@ export class ConnectionLost extends Error {
 /** What an abort means: the reason that its maker gave, or that someone asked for it. */
 export function fromAbort(signal: AbortSignal): HoldfastError {
   const { reason } = signal as { reason: unknown };
-  if (reason instanceof HoldfastError) return reason;
   if (reason instanceof Error && reason.name === 'TimeoutError') {
     return new HoldfastError('timeout', 'the time for it has passed', { cause: reason });
   }
-  return new HoldfastError('cancelled', 'stopped on request', { cause: reason });
+  return abortError(signal);
 }
 
 /** What the fields of a server's ErrorResponse are to us; `pg`'s DatabaseError has them too. */

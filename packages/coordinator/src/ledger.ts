@@ -1,0 +1,413 @@
+import {
+  type Clock,
+  type ClusterStore,
+  type DeclaredObjects,
+  type Entry,
+  type ErrorRecord,
+  HoldfastError,
+  type Put,
+  type Revision,
+  type Session,
+  type Sig,
+} from '@holdfast/core';
+import { keys, taskOfRun } from './keys.ts';
+import type {
+  Message,
+  NodeRecord,
+  ObjectsRecord,
+  RunRecord,
+  RunResult,
+  Settled,
+  TaskRecord,
+} from './records.ts';
+import {
+  beginRun,
+  cancelRun,
+  delayTask,
+  failRun,
+  interruptRun,
+  newTask,
+  pauseTask,
+  resumeTask,
+  type Skip,
+  type Start,
+  type Step,
+  skipOccurrence,
+  startRun,
+  succeedRun,
+} from './transitions.ts';
+
+/** Of what this build writes into a store. */
+const storeFormat = '1';
+
+/** Two nodes rarely meet at one record; meeting this often means that something is broken. */
+const triesMax = 50;
+
+export interface Known<T> {
+  readonly value: T;
+  readonly revision: Revision;
+}
+
+export type Outcome =
+  | { readonly state: 'succeeded'; readonly made: RunResult }
+  | { readonly state: 'failed' | 'cancelled' | 'interrupted'; readonly error: ErrorRecord };
+
+export interface Taken {
+  readonly run: RunRecord;
+  readonly known: Known<TaskRecord>;
+}
+
+/** What the end of a run has to tell: computed from the records before and after, written with them. */
+export type Tell = (before: TaskRecord, after: Step) => readonly Message[];
+
+export const noObjects: DeclaredObjects = { sources: {}, destinations: {}, tasks: {}, notifications: {} };
+
+/** Every change to what the cluster remembers: each is one transaction of the store. */
+export class Ledger {
+  readonly #store: ClusterStore;
+  readonly #clock: Clock;
+
+  constructor(o: { readonly store: ClusterStore; readonly clock: Clock }) {
+    this.#store = o.store;
+    this.#clock = o.clock;
+  }
+
+  /** @throws HoldfastError unsupported when a newer build has written this store */
+  async prepare(o: Sig): Promise<void> {
+    const found = await this.#store.get(keys.format, o);
+    if (found === undefined) {
+      const put = { key: keys.format, value: storeFormat };
+      await this.#store
+        .transact({ checks: [{ key: keys.format, revision: 'absent' }], puts: [put] }, o)
+        .catch(ignoreConflict);
+    } else if (found.value !== storeFormat) {
+      throw new HoldfastError(
+        'unsupported',
+        `the store (${this.#store.description}) is of format ${found.value}, this build knows ${storeFormat}`,
+        { hint: 'run the Holdfast that wrote it, or a newer one' },
+      );
+    }
+  }
+
+  async objects(o: Sig): Promise<Known<DeclaredObjects>> {
+    return objectsOf(await this.#store.get(keys.objects, o));
+  }
+
+  /** @throws HoldfastError conflict when they were changed since `revision` */
+  async replaceObjects(objects: DeclaredObjects, revision: Revision, o: Sig): Promise<Revision> {
+    const record: ObjectsRecord = { objects, appliedAtMs: this.#clock.now() };
+    const checks = [{ key: keys.objects, revision: revision === 0 ? ('absent' as const) : revision }];
+    try {
+      return await this.#store.transact(
+        { checks, puts: [{ key: keys.objects, value: JSON.stringify(record) }] },
+        o,
+      );
+    } catch (caught) {
+      const error = HoldfastError.from(caught);
+      if (error.code === 'conflict')
+        throw new HoldfastError('conflict', 'the declared objects were changed in the meantime', {
+          hint: 'look at holdfast plan again, then apply',
+          cause: error,
+        });
+      if (error.code === 'config_invalid')
+        throw new HoldfastError('config_invalid', 'too much is declared for one cluster', {
+          hint: 'all declared objects together may take one megabyte: split them over two clusters',
+          cause: error,
+        });
+      throw error;
+    }
+  }
+
+  async task(task: string, o: Sig): Promise<Known<TaskRecord> | undefined> {
+    const entry = await this.#store.get(keys.task(task), o);
+    return entry && { value: JSON.parse(entry.value), revision: entry.revision };
+  }
+
+  /** A task was declared, or declared again: it has a record, and its schedule counts from now. */
+  async adoptTask(task: string, node: string, o: Sig): Promise<TaskRecord> {
+    return this.#change(task, o, (record) => {
+      const nowMs = this.#clock.now();
+      if (!record) return { record: newTask(task, node, nowMs) };
+      if (record.removedAtMs === undefined) return { record };
+      const { removedAtMs: _removed, owed: _owed, ...rest } = record;
+      return { record: { ...rest, sinceMs: nowMs, settledMs: { full: nowMs, incremental: nowMs } } };
+    });
+  }
+
+  /** A task is no longer declared. Its record stays for a while: for history, and so that generations only grow. */
+  async abandonTask(task: string, o: Sig): Promise<TaskRecord> {
+    return this.#change(task, o, (record) => {
+      if (!record) throw noTask(task);
+      if (record.removedAtMs !== undefined) return { record };
+      const { owed: _owed, delayedUntilMs: _delayed, pausedSinceMs: _paused, ...rest } = record;
+      return { record: { ...rest, removedAtMs: this.#clock.now() } };
+    });
+  }
+
+  /**
+   * Takes an occurrence: the run is created and the cursor moves in one transaction, made only if the record still is
+   * the one that the decision was made on. Any number of nodes may try; one wins.
+   * @throws HoldfastError conflict for the others
+   */
+  async take(known: Known<TaskRecord>, start: Start, o: Sig): Promise<Taken> {
+    const step = startRun(known.value, start, this.#clock.now());
+    return { run: step.run, known: await this.#write(known, step.record, [runPut(step.run)], o) };
+  }
+
+  async skip(known: Known<TaskRecord>, skip: Skip, o: Sig): Promise<Taken> {
+    const step = skipOccurrence(known.value, skip, this.#clock.now());
+    return { run: step.run, known: await this.#write(known, step.record, [runPut(step.run)], o) };
+  }
+
+  /** By hand: during a run, the running run is the answer. */
+  async startByHand(
+    task: string,
+    start: (record: TaskRecord) => Start,
+    o: Sig,
+  ): Promise<{ readonly run: RunRecord; readonly already: boolean }> {
+    for (;;) {
+      const known = await this.task(task, o);
+      if (!known || known.value.removedAtMs !== undefined) throw noTask(task);
+      const { running } = known.value;
+      if (running) {
+        const run = await this.run(running.run, o);
+        if (run) return { run, already: true };
+      }
+      try {
+        const { run } = await this.take(known, start(known.value), o);
+        return { run, already: false };
+      } catch (caught) {
+        ignoreConflict(caught);
+      }
+    }
+  }
+
+  async run(id: string, o: Sig): Promise<RunRecord | undefined> {
+    const entry = await this.#store.get(keys.run(id), o);
+    return entry && JSON.parse(entry.value);
+  }
+
+  async begin(run: RunRecord, o: Sig): Promise<RunRecord> {
+    const begun = beginRun(run, this.#clock.now());
+    await this.#endOrBegin(run, o, (record) => ({ record, run: begun }));
+    return begun;
+  }
+
+  /**
+   * Ends a run once.
+   * @throws HoldfastError lease_lost when the task's generation is another by now, or the run has ended already
+   */
+  async finish(run: RunRecord, outcome: Outcome, tell: Tell, o: Sig): Promise<Step> {
+    return this.#endOrBegin(
+      run,
+      o,
+      (record) => {
+        const step = { record, run };
+        const nowMs = this.#clock.now();
+        if (outcome.state === 'succeeded') return succeedRun(step, outcome.made, nowMs);
+        if (outcome.state === 'failed') return failRun(step, outcome.error, nowMs);
+        if (outcome.state === 'cancelled') return cancelRun(step, outcome.error, nowMs);
+        return interruptRun(step, outcome.error, nowMs);
+      },
+      tell,
+    );
+  }
+
+  /** Runs of this node that no process of it carries out any more: to be called before it begins any. */
+  async interruptLost(node: string, o: Sig): Promise<readonly RunRecord[]> {
+    const lost: RunRecord[] = [];
+    for (const { value } of await this.tasks(o)) {
+      const { running } = value;
+      if (running?.node !== node) continue;
+      const run = await this.run(running.run, o);
+      if (!run) continue;
+      const error: ErrorRecord = {
+        code: 'unavailable',
+        message: `node ${node} went away during the run`,
+        hint: 'the run goes on by itself',
+      };
+      const step = await this.finish(run, { state: 'interrupted', error }, () => [], o);
+      lost.push(step.run);
+    }
+    return lost;
+  }
+
+  async tasks(o: Sig): Promise<readonly Known<TaskRecord>[]> {
+    const { entries } = await this.#store.list(keys.tasks, o);
+    return entries.map(({ value, revision }) => ({ value: JSON.parse(value), revision }));
+  }
+
+  async pause(task: string, o: Sig): Promise<TaskRecord> {
+    return this.#changeKnown(task, o, (record) => ({ record: pauseTask(record, this.#clock.now()) }));
+  }
+
+  async resume(task: string, settle: (record: TaskRecord) => Settled, o: Sig): Promise<TaskRecord> {
+    return this.#changeKnown(task, o, (record) => ({
+      record: resumeTask(record, settle(record), this.#clock.now()),
+    }));
+  }
+
+  async delay(
+    task: string,
+    untilMs: number,
+    scope: (record: TaskRecord) => 'full' | 'incremental',
+    o: Sig,
+  ): Promise<TaskRecord> {
+    return this.#changeKnown(task, o, (record) => ({ record: delayTask(record, scope(record), untilMs) }));
+  }
+
+  /** Any other change of one record, together with messages. */
+  async amend(
+    task: string,
+    amend: (record: TaskRecord) => { readonly record: TaskRecord; readonly messages?: readonly Message[] },
+    o: Sig,
+  ): Promise<TaskRecord> {
+    return this.#changeKnown(task, o, amend);
+  }
+
+  /** The newest runs of a task, the newest first; before a run's id, if named. */
+  async history(task: string, o: Sig & { readonly last: number }): Promise<readonly RunRecord[]> {
+    const { entries } = await this.#store.list(keys.runsOf(task), { signal: o.signal, last: o.last });
+    return entries.map(({ value }) => JSON.parse(value) as RunRecord).reverse();
+  }
+
+  /** Deletes the oldest runs of a task beyond `keep`; resolves with their ids. */
+  async trimHistory(task: string, o: Sig & { readonly keep: number }): Promise<readonly string[]> {
+    const { entries } = await this.#store.list(keys.runsOf(task), { signal: o.signal });
+    const old = entries.slice(0, Math.max(0, entries.length - o.keep));
+    for (let at = 0; at < old.length; at += 100) {
+      await this.#store.transact({ deletes: old.slice(at, at + 100).map(({ key }) => key) }, o);
+    }
+    return old.map(({ value }) => (JSON.parse(value) as RunRecord).id);
+  }
+
+  /** Deletes what is left of a task that was removed; resolves with the ids of its runs. */
+  async forgetTask(known: Known<TaskRecord>, o: Sig): Promise<readonly string[]> {
+    const { task } = known.value;
+    const runs = await this.trimHistory(task, { ...o, keep: 0 });
+    const key = keys.task(task);
+    await this.#store.transact({ checks: [{ key, revision: known.revision }], deletes: [key] }, o);
+    return runs;
+  }
+
+  async announceNode(node: NodeRecord, session: Session, o: Sig): Promise<void> {
+    await this.#store.transact(
+      { puts: [{ key: keys.node(node.node), value: JSON.stringify(node), session }] },
+      o,
+    );
+  }
+
+  async messages(o: Sig): Promise<readonly Known<Message>[]> {
+    const { entries } = await this.#store.list(keys.outbox, { ...o, first: 1000 });
+    return entries.map(({ value, revision }) => ({ value: JSON.parse(value), revision }));
+  }
+
+  async deleteMessage(id: string, o: Sig): Promise<void> {
+    await this.#store.transact({ deletes: [keys.message(id)] }, o);
+  }
+
+  async #endOrBegin(run: RunRecord, o: Sig, next: (record: TaskRecord) => Step, tell?: Tell): Promise<Step> {
+    let result: Step | undefined;
+    await this.#changeKnown(run.task, o, (record) => {
+      if (record.running?.run !== run.id || record.generation !== run.generation)
+        throw new HoldfastError('lease_lost', `run ${run.id} is no longer the task's running run`, {
+          hint: 'another node is responsible for the task now, or the run was ended; see holdfast history',
+        });
+      result = next(record);
+      return {
+        record: result.record,
+        puts: [runPut(result.run)],
+        messages: tell?.(record, result) ?? [],
+      };
+    });
+    if (!result) throw new HoldfastError('internal', 'a run ended without an answer');
+    return result;
+  }
+
+  #changeKnown(
+    task: string,
+    o: Sig,
+    change: (record: TaskRecord) => {
+      readonly record: TaskRecord;
+      readonly puts?: readonly Put[];
+      readonly messages?: readonly Message[];
+    },
+  ): Promise<TaskRecord> {
+    return this.#change(task, o, (record) => {
+      if (!record) throw noTask(task);
+      return change(record);
+    });
+  }
+
+  /** Reads, changes and writes until no one else has written in between. */
+  async #change(
+    task: string,
+    o: Sig,
+    change: (record: TaskRecord | undefined) => {
+      readonly record: TaskRecord;
+      readonly puts?: readonly Put[];
+      readonly messages?: readonly Message[];
+    },
+  ): Promise<TaskRecord> {
+    for (let tries = 0; ; tries++) {
+      const known = await this.task(task, o);
+      const { record, puts = [], messages = [] } = change(known?.value);
+      if (known && record === known.value && puts.length === 0) return record;
+      try {
+        await this.#write(
+          known ?? { value: record, revision: 0 },
+          record,
+          [...puts, ...messages.map(messagePut)],
+          o,
+        );
+        return record;
+      } catch (caught) {
+        if (tries >= triesMax) throw caught;
+        ignoreConflict(caught);
+      }
+    }
+  }
+
+  async #write(
+    known: Known<TaskRecord>,
+    record: TaskRecord,
+    puts: readonly Put[],
+    o: Sig,
+  ): Promise<Known<TaskRecord>> {
+    const key = keys.task(record.task);
+    const revision = known.revision === 0 ? ('absent' as const) : known.revision;
+    const written = await this.#store.transact(
+      { checks: [{ key, revision }], puts: [{ key, value: JSON.stringify(record) }, ...puts] },
+      o,
+    );
+    return { value: record, revision: written };
+  }
+}
+
+function objectsOf(entry: Entry | undefined): Known<DeclaredObjects> {
+  if (!entry) return { value: noObjects, revision: 0 };
+  return { value: (JSON.parse(entry.value) as ObjectsRecord).objects, revision: entry.revision };
+}
+
+function runPut(run: RunRecord): Put {
+  return { key: keys.run(run.id), value: JSON.stringify(run) };
+}
+
+function messagePut(message: Message): Put {
+  return { key: keys.message(message.id), value: JSON.stringify(message) };
+}
+
+export function noTask(task: string): HoldfastError {
+  return new HoldfastError('not_found', `there is no task ${task}`, { hint: 'see holdfast tasks' });
+}
+
+export function noRun(id: string): HoldfastError {
+  return new HoldfastError('not_found', `there is no run ${id} of task ${taskOfRun(id)}`, {
+    hint: 'see holdfast history',
+  });
+}
+
+function ignoreConflict(caught: unknown): void {
+  const error = HoldfastError.from(caught);
+  if (error.code !== 'conflict') throw error;
+}

@@ -1,0 +1,159 @@
+/**
+ * What the cluster remembers, as it is kept in the store: one entry per task, run, node and message. Written by
+ * transactions of this package alone; `keys.ts` says where.
+ */
+import type { DeclaredObjects, ErrorRecord, Scope } from '@holdfast/core';
+
+/** All declared objects are one entry: an `apply` is one compare-and-set, whole or nothing. */
+export interface ObjectsRecord {
+  readonly objects: DeclaredObjects;
+  readonly appliedAtMs: number;
+}
+
+/** Occurrences at or before these moments are settled: taken, skipped, missed or dropped. */
+export interface Settled {
+  readonly full: number;
+  readonly incremental: number;
+}
+
+export interface TaskRecord {
+  readonly task: string;
+  /** The responsible node; only it takes occurrences. */
+  readonly node: string;
+  /** Counts changes of the responsible node: the fencing token. */
+  readonly generation: number;
+  /** The schedule counts from here: declared, resumed or enabled. */
+  readonly sinceMs: number;
+  readonly settledMs: Settled;
+  /** A good full of this generation exists: only then may an incremental be the next. */
+  readonly hasFull: boolean;
+  readonly pausedSinceMs?: number;
+  readonly delayedUntilMs?: number;
+  readonly disabled?: boolean;
+  readonly owed?: OwedRun;
+  readonly running?: RunningRun;
+  /** So that ids of runs grow even where the clock goes back. */
+  readonly lastRunId?: string;
+  readonly lastAttempt?: LastAttempt;
+  readonly lastGood?: GoodBackup;
+  readonly lastGoodFull?: GoodBackup;
+  /** By the destination's declared name. */
+  readonly lastGoodAt: Readonly<Record<string, GoodBackup>>;
+  readonly lastError?: { readonly run: string; readonly atMs: number; readonly error: ErrorRecord };
+  /** Told once each: what has been said and not yet been taken back by a recovery. */
+  readonly failingSinceMs?: number;
+  readonly overdueSinceMs?: number;
+  readonly runsCount: number;
+  /** No longer declared; kept for a while for its history, and for the generation. */
+  readonly removedAtMs?: number;
+}
+
+/** A run that is owed besides the schedule. */
+export interface OwedRun {
+  readonly scope: Scope;
+  readonly atMs: number;
+  readonly reason: string;
+  /** The interrupted run that it goes on with. */
+  readonly resumes?: string;
+  /** How many interrupted runs in a row have led here. */
+  readonly attempts?: number;
+}
+
+export interface RunningRun {
+  readonly run: string;
+  readonly node: string;
+  readonly scope: Scope;
+}
+
+export interface LastAttempt {
+  readonly run: string;
+  readonly atMs: number;
+  readonly state: RunState;
+}
+
+export interface GoodBackup {
+  readonly run: string;
+  /** `chain/sequence`; of an unchanged incremental: the backup that still is the newest. */
+  readonly backup: string;
+  /** The backup has everything that was there at this moment. */
+  readonly asOfMs: number;
+  readonly endedAtMs: number;
+}
+
+export const runStates = [
+  'waiting',
+  'running',
+  'succeeded',
+  'failed',
+  'interrupted',
+  'cancelled',
+  'skipped',
+] as const;
+export type RunState = (typeof runStates)[number];
+export type RunTrigger = 'schedule' | 'catch-up' | 'owed' | 'manual';
+
+export interface RunRecord {
+  readonly id: string;
+  readonly task: string;
+  readonly node: string;
+  readonly generation: number;
+  readonly state: RunState;
+  readonly trigger: RunTrigger;
+  /** As asked for; what was made is in `made`. */
+  readonly scope: Scope;
+  /** Why now, and why this scope, in words. */
+  readonly reason: string;
+  readonly occurrenceMs?: number;
+  readonly dueMs?: number;
+  /** Occurrences that this run stands for besides its own. */
+  readonly missed?: number;
+  readonly createdAtMs: number;
+  readonly startedAtMs?: number;
+  readonly endedAtMs?: number;
+  readonly resumes?: string;
+  readonly attempts?: number;
+  readonly made?: RunResult;
+  readonly error?: ErrorRecord;
+}
+
+export interface RunResult {
+  readonly outcome: 'stored' | 'unchanged' | 'resumed';
+  readonly scope: Scope;
+  readonly backup: string;
+  readonly reason: string;
+  readonly rows: number;
+  readonly changes: number;
+  readonly rawBytes: number;
+  readonly storedBytes: number;
+  readonly segments: number;
+  readonly notices: readonly string[];
+  /** By the destination's declared name. */
+  readonly destinations: readonly {
+    readonly name: string;
+    readonly stored: boolean;
+    readonly error?: ErrorRecord;
+  }[];
+  readonly gap?: string;
+}
+
+export interface NodeRecord {
+  readonly node: string;
+  readonly version: string;
+  readonly startedAtMs: number;
+  readonly tags: readonly string[];
+}
+
+/** A message that waits to be delivered; written in the transaction of what it tells. */
+export interface Message {
+  readonly id: string;
+  readonly event: 'failure' | 'recovery' | 'overdue';
+  readonly task: string;
+  readonly atMs: number;
+  /** Whom it goes to: the name of a declared notification. */
+  readonly to: string;
+  readonly run?: string;
+  readonly text: string;
+  readonly error?: ErrorRecord;
+  /** Who delivers it. */
+  readonly node: string;
+}

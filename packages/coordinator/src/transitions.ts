@@ -1,0 +1,227 @@
+/**
+ * How records change: pure, one function per event in the life of a task. What they return is written in one
+ * transaction, so that an occurrence is taken once, and a run ends once.
+ */
+import type { ErrorRecord, Scope } from '@holdfast/core';
+import { nextRunId } from './keys.ts';
+import type {
+  GoodBackup,
+  OwedRun,
+  RunRecord,
+  RunResult,
+  RunTrigger,
+  Settled,
+  TaskRecord,
+} from './records.ts';
+
+/** A node that dies again and again with the same run does not begin it for ever: then the schedule decides. */
+const interruptionsMax = 3;
+
+export interface Step {
+  readonly record: TaskRecord;
+  readonly run: RunRecord;
+}
+
+export function newTask(task: string, node: string, nowMs: number): TaskRecord {
+  return {
+    task,
+    node,
+    generation: 1,
+    sinceMs: nowMs,
+    settledMs: { full: nowMs, incremental: nowMs },
+    hasFull: false,
+    lastGoodAt: {},
+    runsCount: 0,
+  };
+}
+
+export interface Start {
+  readonly scope: Scope;
+  readonly trigger: RunTrigger;
+  readonly reason: string;
+  readonly settledMs?: Settled;
+  readonly occurrenceMs?: number;
+  readonly dueMs?: number;
+  readonly missed?: number;
+}
+
+/** A run is created, and what it stands for is settled. */
+export function startRun(record: TaskRecord, start: Start, nowMs: number): Step {
+  const { scope, trigger, reason, settledMs, occurrenceMs, dueMs, missed } = start;
+  const id = nextRunId(record.task, nowMs, record.lastRunId);
+  const { owed, delayedUntilMs, ...rest } = record;
+  // A run by hand does not move the schedule, nor what is owed.
+  const taken = trigger === 'manual' ? undefined : owed;
+  const run: RunRecord = {
+    id,
+    task: record.task,
+    node: record.node,
+    generation: record.generation,
+    state: 'waiting',
+    trigger,
+    scope,
+    reason,
+    createdAtMs: nowMs,
+    ...(occurrenceMs !== undefined && { occurrenceMs }),
+    ...(dueMs !== undefined && { dueMs }),
+    ...(missed ? { missed } : {}),
+    ...(taken?.resumes !== undefined && { resumes: taken.resumes }),
+    ...(taken?.attempts !== undefined && { attempts: taken.attempts }),
+  };
+  return {
+    run,
+    record: {
+      ...rest,
+      ...(trigger === 'manual' && owed ? { owed } : {}),
+      ...(trigger === 'manual' && delayedUntilMs !== undefined ? { delayedUntilMs } : {}),
+      settledMs: settledMs ?? record.settledMs,
+      running: { run: id, node: record.node, scope },
+      lastRunId: id,
+      lastAttempt: { run: id, atMs: nowMs, state: 'waiting' },
+      runsCount: record.runsCount + 1,
+    },
+  };
+}
+
+export interface Skip {
+  readonly scope: Scope;
+  readonly reason: string;
+  readonly settledMs: Settled;
+  readonly occurrenceMs: number;
+  readonly owed?: OwedRun | undefined;
+}
+
+/** An occurrence passes without a run, and history says why. */
+export function skipOccurrence(record: TaskRecord, skip: Skip, nowMs: number): Step {
+  const { scope, reason, settledMs, occurrenceMs, owed } = skip;
+  const id = nextRunId(record.task, nowMs, record.lastRunId);
+  const run: RunRecord = {
+    id,
+    task: record.task,
+    node: record.node,
+    generation: record.generation,
+    state: 'skipped',
+    trigger: 'schedule',
+    scope,
+    reason,
+    occurrenceMs,
+    createdAtMs: nowMs,
+    endedAtMs: nowMs,
+  };
+  return {
+    run,
+    record: {
+      ...record,
+      settledMs,
+      ...(owed && { owed }),
+      lastRunId: id,
+      runsCount: record.runsCount + 1,
+    },
+  };
+}
+
+export function beginRun(run: RunRecord, nowMs: number): RunRecord {
+  return { ...run, state: 'running', startedAtMs: nowMs };
+}
+
+/** A good end: freshness, ownership of incrementals and the chain's head follow from it, and from nothing else. */
+export function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
+  const { record, run } = step;
+  const asOfMs = run.startedAtMs ?? run.createdAtMs;
+  const good: GoodBackup = { run: run.id, backup: made.backup, asOfMs, endedAtMs: nowMs };
+  const stored = made.destinations.filter((one) => one.stored).map(({ name }) => [name, good] as const);
+  const {
+    lastError: _error,
+    failingSinceMs: _failing,
+    overdueSinceMs: _overdue,
+    ...rest
+  } = ended(step, 'succeeded');
+  const isFull = made.scope === 'full';
+  return {
+    run: { ...run, state: 'succeeded', made, endedAtMs: nowMs },
+    record: {
+      ...rest,
+      // A node that lost the task in the meantime made a true backup, but no base for the new generation.
+      hasFull: record.hasFull || (isFull && run.generation === record.generation),
+      lastGood: good,
+      ...(isFull && { lastGoodFull: good }),
+      lastGoodAt: { ...record.lastGoodAt, ...Object.fromEntries(stored) },
+    },
+  };
+}
+
+export function failRun(step: Step, error: ErrorRecord, nowMs: number): Step {
+  const { run, record } = step;
+  return {
+    run: { ...run, state: 'failed', error, endedAtMs: nowMs },
+    record: {
+      ...ended(step, 'failed'),
+      lastError: { run: run.id, atMs: nowMs, error },
+      failingSinceMs: record.failingSinceMs ?? nowMs,
+    },
+  };
+}
+
+/** Someone asked for it: not a failure. */
+export function cancelRun(step: Step, error: ErrorRecord, nowMs: number): Step {
+  return {
+    run: { ...step.run, state: 'cancelled', error, endedAtMs: nowMs },
+    record: ended(step, 'cancelled'),
+  };
+}
+
+/** Its node went away. It is owed, and goes on from staging where it can. */
+export function interruptRun(step: Step, error: ErrorRecord, nowMs: number): Step {
+  const { run } = step;
+  const record = ended(step, 'interrupted');
+  const attempts = (run.attempts ?? 0) + 1;
+  const owed: OwedRun = {
+    scope: run.scope,
+    atMs: nowMs,
+    reason: `run ${run.id} was interrupted: it goes on`,
+    resumes: run.id,
+    attempts,
+  };
+  const goesOn = attempts < interruptionsMax && record.removedAtMs === undefined;
+  return {
+    run: { ...run, state: 'interrupted', error, endedAtMs: nowMs },
+    record: goesOn
+      ? { ...record, owed: record.owed?.scope === 'full' ? { ...owed, scope: 'full' } : owed }
+      : record,
+  };
+}
+
+function ended({ record, run }: Step, state: RunRecord['state']): TaskRecord {
+  const { running, ...rest } = record;
+  return {
+    ...rest,
+    // Only its own end frees the task: another run may have it by now.
+    ...(running && running.run !== run.id ? { running } : {}),
+    lastAttempt: { run: run.id, atMs: run.createdAtMs, state },
+  };
+}
+
+export function pauseTask(record: TaskRecord, nowMs: number): TaskRecord {
+  return { ...record, pausedSinceMs: record.pausedSinceMs ?? nowMs };
+}
+
+/** What fell due during the pause is dropped: `settledMs` is what the schedule makes of now. */
+export function resumeTask(record: TaskRecord, settledMs: Settled, nowMs: number): TaskRecord {
+  const { pausedSinceMs, delayedUntilMs, overdueSinceMs, ...rest } = record;
+  if (pausedSinceMs === undefined && delayedUntilMs === undefined) return record;
+  return { ...rest, sinceMs: nowMs, settledMs };
+}
+
+/** Nothing starts before `untilMs`; then a run of that scope does, from scratch. */
+export function delayTask(record: TaskRecord, scope: Scope, untilMs: number): TaskRecord {
+  const until = new Date(untilMs).toISOString();
+  return {
+    ...record,
+    delayedUntilMs: untilMs,
+    owed: {
+      scope: record.owed?.scope === 'full' ? 'full' : scope,
+      atMs: untilMs,
+      reason: `delayed until ${until}`,
+    },
+  };
+}

@@ -1,0 +1,75 @@
+import { z } from 'zod';
+import { runState, runView } from './run-schemas.ts';
+import {
+  apiError,
+  backup,
+  count,
+  label,
+  moment,
+  name,
+  revision,
+  runId,
+  scope,
+  taskName,
+  word,
+} from './words.ts';
+
+export const goodBackup = z
+  .object({ at: moment.describe('the moment that it holds'), backup, scope })
+  .describe('A committed backup.');
+
+export const nextRun = z
+  .object({ at: moment, scope, reason: label.describe('why then, and why this scope') })
+  .describe('A run to come.');
+
+export const freshnessState = z.enum(['fresh', 'due', 'overdue', 'never', 'inactive', 'failing']);
+
+export const freshness = z
+  .object({
+    state: freshnessState.describe(
+      '`never`: no good backup yet; `failing`: still fresh enough, but the last run failed; `inactive`: disabled or paused',
+    ),
+    reason: label,
+    expected: moment.optional().describe('the occurrence that should be held by a good backup by now'),
+    overdueSince: moment.optional(),
+    runningTooLong: z.boolean(),
+  })
+  .describe('Whether the task has the backup that it should have.');
+
+export const taskView = z
+  .object({
+    name: taskName,
+    source: name,
+    type: z.enum(['logical', 'snapshot']),
+    schedules: z.object({
+      full: word.optional().describe('cron expression'),
+      incremental: word.optional().describe('cron expression'),
+      timezone: word,
+    }),
+    destinations: z.array(name),
+    state: z.enum(['enabled', 'disabled', 'paused', 'delayed']),
+    delayedUntil: moment.optional(),
+    node: name.optional().describe('the responsible node; absent while there is none'),
+    nodeReason: label.describe('why that node, or why none'),
+    generation: count,
+    running: z
+      .object({ run: runId, scope: scope.optional(), state: runState, startedAt: moment.optional() })
+      .optional(),
+    lastAttempt: z.object({ run: runId, at: moment, state: runState }).optional(),
+    lastGoodFull: goodBackup.optional(),
+    lastGood: goodBackup.optional(),
+    lastGoodByDestination: z.record(name, goodBackup),
+    lastError: apiError.extend({ run: runId.optional(), at: moment }).optional(),
+    next: nextRun.optional(),
+    freshness,
+    declaredRevision: revision.describe('the revision that last changed the task'),
+    warnings: z.array(label).describe('for example: all backup destinations are disabled'),
+  })
+  .describe('A task and how it stands.');
+
+export const taskDetail = taskView
+  .extend({
+    nextRuns: z.array(nextRun),
+    recentRuns: z.array(runView).describe('newest first'),
+  })
+  .describe('A task, how it stands, what comes next and what was.');

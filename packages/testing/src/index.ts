@@ -1,11 +1,22 @@
 export { type ClockUnderTest, describeClock } from './contracts/clock.ts';
+export { type ClusterStoreContractOptions, describeClusterStore } from './contracts/cluster-store.ts';
+export type { ClusterStoreHarness, OpenClusterStore } from './contracts/cluster-store-harness.ts';
 export { type DestinationContractOptions, describeDestination } from './contracts/destination.ts';
 export { bodyOf, collect, gatedBody, seededBytes, sha256Of } from './contracts/destination-bodies.ts';
 export { listed, listedKeys, type OpenEmpty, reopen } from './contracts/destination-handles.ts';
 export { describeSource, type OpenSource, type SourceHarness, type SourcePlace } from './contracts/source.ts';
 export { printed } from './contracts/source-reading.ts';
 export { type FailingDestination, failing, type Script, type Step, type Verb } from './fakes/failing.ts';
+export {
+  type FailingStore,
+  failingStore,
+  type StoreScript,
+  type StoreStep,
+  type StoreVerb,
+} from './fakes/failing-store.ts';
 export { FakeClock, type FakeClockOptions } from './fakes/fake-clock.ts';
+export { MemoryClusterStore, type MemoryClusterStoreOptions } from './fakes/memory-cluster-store.ts';
+export { MemoryClusterTable } from './fakes/memory-cluster-table.ts';
 export {
   bigType,
   MemoryDatabase,

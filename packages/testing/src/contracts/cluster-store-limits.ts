@@ -1,0 +1,71 @@
+import { storeLimits, type Transaction } from '@holdfast/core';
+import { describe, expect, test } from 'vitest';
+import { keysOf, never, type OpenClusterStore, readValue } from './cluster-store-harness.ts';
+
+const signal = never;
+const { operationsMax, valueBytesMax, keyBytesMax } = storeLimits;
+
+function numbered<T>(count: number, make: (key: string) => T): T[] {
+  return Array.from({ length: count }, (_, index) => make(`k/${String(index).padStart(4, '0')}`));
+}
+
+const putOf = (key: string): { key: string; value: string } => ({ key, value: 'x' });
+const absent = (key: string): { key: string; revision: 'absent' } => ({ key, revision: 'absent' });
+
+/** What every store takes, and what it refuses with `config_invalid` before anything is done. */
+export function describeStoreLimits(open: OpenClusterStore): void {
+  describe('limits', () => {
+    test(`a transaction has up to ${operationsMax} checks, and as many puts and deletes`, async () => {
+      await using harness = await open();
+      const store = await harness.handle();
+      const checks = numbered(operationsMax, absent);
+      const half = operationsMax / 2;
+      await store.transact({ checks, puts: numbered(operationsMax, putOf) }, { signal });
+      expect(await keysOf(store, 'k/')).toHaveLength(operationsMax);
+      const keys = numbered(operationsMax, (key) => key);
+      await store.transact({ puts: keys.slice(0, half).map(putOf), deletes: keys.slice(half) }, { signal });
+      expect(await keysOf(store, 'k/')).toHaveLength(half);
+    });
+
+    test('the longest key and the longest value are taken, counted in bytes', async () => {
+      await using harness = await open();
+      const [a, b] = [await harness.handle(), await harness.handle()];
+      const key = 'é'.repeat(keyBytesMax / 2);
+      for (const value of ['v'.repeat(valueBytesMax), '😀'.repeat(valueBytesMax / 4)]) {
+        await a.transact({ puts: [{ key, value }] }, { signal });
+        expect((await readValue(b, key)) === value).toBe(true);
+      }
+    });
+
+    const tooLongKey = `${'é'.repeat(keyBytesMax / 2)}x`;
+    const refused: Readonly<Record<string, Transaction>> = {
+      'too many checks': { checks: numbered(operationsMax + 1, absent), puts: [putOf('k')] },
+      'too many puts': { puts: numbered(operationsMax + 1, putOf) },
+      'too many puts and deletes': { puts: numbered(operationsMax, putOf), deletes: ['there'] },
+      'a key twice': { puts: [putOf('k'), putOf('there'), putOf('k')] },
+      'a key that is put and deleted': { puts: [putOf('there')], deletes: ['there'] },
+      'a key that is deleted twice': { puts: [putOf('k')], deletes: ['there', 'there'] },
+      'too long a value': {
+        puts: [putOf('k'), { key: 'there', value: `${'é'.repeat(valueBytesMax / 2)}x` }],
+      },
+      'too long a key to put': { puts: [putOf('k'), putOf(tooLongKey)] },
+      'too long a key to delete': { puts: [putOf('k')], deletes: [tooLongKey] },
+      'too long a key to check': { puts: [putOf('k')], checks: [absent(tooLongKey)] },
+      'an empty key': { puts: [putOf('k'), putOf('')] },
+      'half a character in a value': { puts: [{ key: 'k', value: '\uD83D' }] },
+      'half a character in a key': { puts: [putOf('\uDE00')] },
+    };
+    for (const [what, transaction] of Object.entries(refused)) {
+      test(`a transaction with ${what} is refused and changes nothing`, async () => {
+        await using harness = await open();
+        const store = await harness.handle();
+        await store.transact({ puts: [putOf('there')] }, { signal });
+        const before = await store.list('', { signal });
+        await expect(store.transact(transaction, { signal })).rejects.toMatchObject({
+          code: 'config_invalid',
+        });
+        expect(await store.list('', { signal })).toEqual(before);
+      });
+    }
+  });
+}

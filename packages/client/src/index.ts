@@ -1,5 +1,11 @@
+export { checkInput } from './check-input.ts';
+export { Client, type ClientCalls, type ClientOptions } from './client/client.ts';
+export type { Fetch } from './client/connection.ts';
+export { isLoopback } from './client/url.ts';
 export * from './contract/contract.ts';
 export { errorStatus, transportErrors } from './contract/error-status.ts';
 export * from './contract/route.ts';
 export { schemas } from './contract/schemas.ts';
 export type * from './contract/views.ts';
+export { nearestOf } from './nearest.ts';
+export { type OpenApiDocument, openApi } from './openapi/open-api.ts';

@@ -30,7 +30,13 @@ export interface Route {
   /** The status of a good answer. */
   readonly status: number;
   /** Another status under which the same schema is answered, and when that is. */
-  readonly otherStatus?: { readonly status: number; readonly when: string };
+  readonly otherStatus?: {
+    readonly status: number;
+    readonly when: string;
+    readonly applies: (answer: unknown) => boolean;
+  };
+  /** Of `text`, where it is not plain. */
+  readonly contentType?: string;
   /** Errors to be expected beyond `commonErrors`. */
   readonly errors: readonly ErrorCode[];
   /** Changes something. */
@@ -67,6 +73,14 @@ export const commonErrors = [
   'timeout',
   'internal',
 ] as const satisfies readonly ErrorCode[];
+
+/** The media type of what each kind of route answers. */
+export const contentTypes = {
+  json: 'application/json; charset=utf-8',
+  text: 'text/plain; charset=utf-8',
+  lines: 'text/plain; charset=utf-8',
+  events: 'text/event-stream',
+} as const satisfies Record<RouteKind, string>;
 
 export const bodyBytesMaxDefault = 1024 * 1024;
 

@@ -7,7 +7,8 @@ export const word = z.string().min(1).max(400);
 export const count = z.int().min(0);
 export const rate = z.number().min(0);
 export const percent = z.number().min(0).max(100);
-export const moment = z.iso.datetime().describe('UTC, ISO 8601');
+export const utc = 'UTC, ISO 8601';
+export const moment = z.iso.datetime().describe(utc);
 export const revision = count.describe('of the declared objects; grows with each change of them');
 
 export const duration = z

@@ -18,8 +18,8 @@ export interface FreshnessQuestion {
   readonly runningScope?: Scope | undefined;
   readonly paused: boolean;
   readonly disabled: boolean;
-  /** How long after it was due a backup may be missing; absent: half the way to the next one, 5 min to 6 h. */
-  readonly overdueAfterMs?: number | undefined;
+  /** Some run was good once, even if nothing else is known of it any more. */
+  readonly hasEverRun: boolean;
 }
 
 export type FreshnessState = 'disabled' | 'paused' | 'waiting-first' | 'never-ran' | 'fresh' | 'overdue';
@@ -43,26 +43,35 @@ interface Expected {
 /**
  * Whether a task has the backups that its schedule promises, whatever became of its runs: a task that never started
  * is as overdue as one that fails. An occurrence is answered by a good backup that was begun at or after it; a full
- * answers for an incremental, never the reverse. Pure.
+ * answers for an incremental, never the reverse. It is overdue when it has been missing for `overdueAfterMs` since it was due: by default half
+ * the way to the next occurrence, 5 minutes at least and 6 hours at most. Pure.
  */
-export function decideFreshness(schedule: Schedule, question: FreshnessQuestion, nowMs: number): Freshness {
+export function decideFreshness(
+  schedule: Schedule,
+  question: FreshnessQuestion,
+  nowMs: number,
+  overdueAfterMs?: number,
+): Freshness {
   const say = (ms: number): string => zoneOf(schedule.timezone).say(ms);
   const runningTooLong = runsTooLong(schedule, question, nowMs);
   if (question.disabled) return { state: 'disabled', runningTooLong, reason: 'the task is disabled' };
   if (question.paused) return { state: 'paused', runningTooLong, reason: 'the task is paused' };
-  const waiting = [expected(schedule, question, 'full'), expected(schedule, question, 'incremental')];
-  const [first] = waiting.filter((one) => one !== undefined).sort((a, b) => a.overdueMs - b.overdueMs);
+  const ever = question.hasEverRun || question.lastGoodMs !== undefined;
+  const [first] = (['full', 'incremental'] as const)
+    .map((scope) => expected(schedule, question, { scope, overdueAfterMs }))
+    .filter((one) => one !== undefined)
+    .sort((a, b) => a.overdueMs - b.overdueMs);
   const good = question.lastGoodMs === undefined ? undefined : say(question.lastGoodMs);
   if (first === undefined || nowMs < first.overdueMs) {
     const next = first ? `; the next is expected at ${say(first.dueMs)}` : '';
     const expectedMs = first ? { expectedMs: first.dueMs } : {};
-    if (good === undefined)
+    if (!ever)
       return { state: 'waiting-first', runningTooLong, ...expectedMs, reason: `no backup yet${next}` };
     return {
       state: 'fresh',
       runningTooLong,
       ...expectedMs,
-      reason: `the last good backup is of ${good}${next}`,
+      reason: `the last good backup is of ${good ?? 'a time that is not known'}${next}`,
     };
   }
   const tried =
@@ -70,9 +79,9 @@ export function decideFreshness(schedule: Schedule, question: FreshnessQuestion,
       ? 'none was tried'
       : `the last try was at ${say(question.lastAttemptMs)}`;
   const last =
-    good === undefined ? `nothing good ever ran; ${tried}` : `the last good backup is of ${good}; ${tried}`;
+    good === undefined ? `there is no good backup; ${tried}` : `the last good backup is of ${good}; ${tried}`;
   return {
-    state: good === undefined ? 'never-ran' : 'overdue',
+    state: ever ? 'overdue' : 'never-ran',
     runningTooLong,
     expectedMs: first.dueMs,
     overdueSinceMs: first.overdueMs,
@@ -81,7 +90,12 @@ export function decideFreshness(schedule: Schedule, question: FreshnessQuestion,
 }
 
 /** The oldest occurrence of one schedule that no good backup answers. */
-function expected(schedule: Schedule, question: FreshnessQuestion, scope: Scope): Expected | undefined {
+function expected(
+  schedule: Schedule,
+  question: FreshnessQuestion,
+  of: { readonly scope: Scope; readonly overdueAfterMs: number | undefined },
+): Expected | undefined {
+  const { scope, overdueAfterMs } = of;
   const cron = schedule[scope];
   const goodMs = scope === 'full' ? question.lastGoodFullMs : question.lastGoodMs;
   const afterMs = Math.max(question.sinceMs, goodMs ?? question.sinceMs);
@@ -90,7 +104,7 @@ function expected(schedule: Schedule, question: FreshnessQuestion, scope: Scope)
   const dueMs = dueOf(schedule, occurrenceMs);
   const nextMs = nextOccurrence(cron, schedule.timezone, occurrenceMs);
   const half = nextMs === undefined ? graceMsMax : (nextMs - occurrenceMs) / 2;
-  const graceMs = question.overdueAfterMs ?? Math.min(Math.max(half, graceMsMin), graceMsMax);
+  const graceMs = overdueAfterMs ?? Math.min(Math.max(half, graceMsMin), graceMsMax);
   return { scope, dueMs, overdueMs: dueMs + graceMs };
 }
 

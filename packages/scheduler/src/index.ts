@@ -1,3 +1,4 @@
+export { countOccurrences } from './count-occurrences.ts';
 export { type Cron, parseCron } from './cron.ts';
 export {
   decideFreshness,

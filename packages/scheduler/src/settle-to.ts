@@ -1,4 +1,4 @@
-import { countOccurrences, laterOf } from './count-occurrences.ts';
+import { laterOf } from './count-occurrences.ts';
 import type { ScheduleState, Settle, Settled } from './decision.ts';
 import type { Schedule } from './schedule.ts';
 import { zoneOf } from './zone.ts';
@@ -6,18 +6,14 @@ import { zoneOf } from './zone.ts';
 /** A day, and the hour by which a wrong time zone of the machine's clock may add to it. */
 const aheadMsMax = 25 * 3_600_000;
 
-/** Drops what is not settled yet: occurrences during a pause, or while a task was disabled. Pure. */
-export function settleTo(
-  schedule: Schedule,
-  state: ScheduleState,
-  nowMs: number,
-): Settle & { readonly dropped: number } {
-  const dropped = countOccurrences(schedule, state.settledMs, nowMs);
-  const at = zoneOf(schedule.timezone).say(nowMs);
-  const reason = `the schedule goes on from ${at}; occurrences before it are dropped (${dropped})`;
-  // What is settled in a future that is too far cannot have been: see `repairSettled`.
-  const before = repairSettled(schedule, state.settledMs, nowMs)?.settledMs ?? state.settledMs;
-  return { kind: 'settle', settledMs: laterOf(before, nowMs), dropped, reason };
+/**
+ * Drops what is not settled yet: occurrences during a pause, or while a task was disabled. From now on the schedule
+ * counts again. Pure; `countOccurrences` says how many they are.
+ */
+export function settleTo(schedule: Schedule, state: ScheduleState, nowMs: number): Settled {
+  // What was settled in a future that is too far was settled by a wrong clock.
+  const repaired = repairSettled(schedule, state.settledMs, nowMs);
+  return laterOf(repaired?.settledMs ?? state.settledMs, nowMs);
 }
 
 /**

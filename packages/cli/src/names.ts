@@ -1,25 +1,10 @@
 import { hostname } from 'node:os';
 import { HoldfastError, type Sig } from '@holdfast/core';
-import { assertSourceScheme, interpolate } from '@holdfast/service';
-
-const lengthMax = 63;
-
-/** A name that folders of every destination take (core's `namePattern`), or an empty one when nothing is left. */
-export function toName(text: string): string {
-  return text
-    .normalize('NFKD')
-    .toLowerCase()
-    .replace(/\p{M}/gu, '')
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, lengthMax + 1)
-    .replace(/^-+/, '')
-    .slice(0, lengthMax)
-    .replace(/-+$/, '');
-}
+import { assertSourceScheme, interpolate, toName, toNodeName } from '@holdfast/service';
 
 /** By hand, the node is the machine. */
 export function nodeName(host = hostname()): string {
-  return toName(host) || 'node';
+  return toNodeName(host);
 }
 
 /**

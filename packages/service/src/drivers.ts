@@ -1,7 +1,14 @@
 import { type DestinationDriver, HoldfastError, type SourceDriver } from '@holdfast/core';
+import type { DriverOptions } from './objects/driver-options/driver-options.ts';
+import { folderOptions } from './objects/driver-options/folder.ts';
+import { postgresOptions } from './objects/driver-options/postgres.ts';
+import { sqliteOptions } from './objects/driver-options/sqlite.ts';
 
-/** One line of a list of drivers. The driver's module is loaded when a URL with one of its schemes is opened. */
-export interface DriverEntry<Driver> {
+/**
+ * One line of a list of drivers. The driver's module is loaded when a URL with one of its schemes is opened; the table
+ * of the fields that declare one is there from the start, for a file is checked whole before anything starts.
+ */
+export interface DriverEntry<Driver> extends DriverOptions {
   readonly type: string;
   readonly schemes: readonly string[];
   readonly load: () => Promise<Driver>;
@@ -11,11 +18,13 @@ export const sourceDrivers: readonly DriverEntry<SourceDriver>[] = [
   {
     type: 'postgres',
     schemes: ['postgres', 'postgresql'],
+    ...postgresOptions,
     load: async () => (await import('@holdfast/sources/postgres')).postgresDriver,
   },
   {
     type: 'sqlite',
     schemes: ['sqlite'],
+    ...sqliteOptions,
     load: async () => (await import('@holdfast/sources/sqlite')).sqliteDriver,
   },
 ];
@@ -24,6 +33,7 @@ export const destinationDrivers: readonly DriverEntry<DestinationDriver>[] = [
   {
     type: 'folder',
     schemes: ['file'],
+    ...folderOptions,
     load: async () => (await import('@holdfast/destinations/folder')).folderDriver,
   },
 ];

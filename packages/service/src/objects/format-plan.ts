@@ -1,0 +1,33 @@
+import { stringify } from 'yaml';
+import type { Change, FieldChange } from './plan-objects.ts';
+
+const marks = { add: '+', change: '~', remove: '-' } as const;
+
+/** A plan as people read it: one line for each object, its fields below, and how many of each on the last line. */
+export function formatPlan(changes: readonly Change[]): string {
+  if (changes.length === 0) return 'nothing to change\n';
+  const lines = changes.flatMap((change) => [
+    `${marks[change.action]} ${change.kind} ${change.name}`,
+    ...(change.action === 'remove' ? [] : change.fields.map((field) => `    ${formatField(change, field)}`)),
+  ]);
+  const count = (action: Change['action']): number => changes.filter((each) => each.action === action).length;
+  lines.push(`${count('add')} to add, ${count('change')} to change, ${count('remove')} to remove`);
+  return `${lines.join('\n')}\n`;
+}
+
+function formatField({ action }: Change, { field, from, to }: FieldChange): string {
+  if (action === 'add') return `${field}: ${formatValue(to)}`;
+  return `${field}: ${formatValue(from)} -> ${formatValue(to)}`;
+}
+
+/** As it would stand in a file, on one line; control characters as escapes, so that none reaches a terminal. */
+function formatValue(value: unknown): string {
+  if (value === undefined) return '(not set)';
+  const text = stringify(value, {
+    collectionStyle: 'flow',
+    lineWidth: 0,
+    flowCollectionPadding: false,
+  }).trimEnd();
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
+  return /[\u0000-\u001f\u007f-\u009f]/.test(text) ? JSON.stringify(value) : text;
+}

@@ -1,0 +1,69 @@
+import {
+  type DeclaredDestination,
+  type DeclaredObjects,
+  type DeclaredSource,
+  HoldfastError,
+} from '@holdfast/core';
+import { didYouMean } from '../config/nearest.ts';
+import { type DriverEntry, destinationDrivers, sourceDrivers } from '../drivers.ts';
+import { memberOf } from './object-kinds.ts';
+
+/** Where a task's runs read and write. The URLs hold placeholders, for the node that opens them to fill in. */
+export interface RunTargets {
+  readonly from: string;
+  readonly destinations: readonly RunDestination[];
+}
+
+export interface RunDestination {
+  readonly name: string;
+  readonly url: string;
+  readonly disabled: boolean;
+}
+
+/** @throws HoldfastError not_found when the task, or what it refers to, is not there */
+export function toRunTargets(objects: DeclaredObjects, task: string): RunTargets {
+  const declared = find(objects.tasks, 'task', task);
+  return {
+    from: sourceUrl(find(objects.sources, 'source', declared.source)),
+    destinations: declared.destinations.map((name) => {
+      const destination = find(objects.destinations, 'destination', name);
+      return { name, url: destinationUrl(destination), disabled: destination.disabled ?? false };
+    }),
+  };
+}
+
+export function sourceUrl(source: DeclaredSource): string {
+  return entryOf(sourceDrivers, source.type).toUrl(optionsOf(source));
+}
+
+export function destinationUrl(destination: DeclaredDestination): string {
+  return entryOf(destinationDrivers, destination.type).toUrl(optionsOf(destination));
+}
+
+/** The same for two destinations that keep their backups in one place. */
+export function destinationPlace(destination: DeclaredDestination): string {
+  return entryOf(destinationDrivers, destination.type).placeOf(optionsOf(destination));
+}
+
+function find<T>(named: Readonly<Record<string, T>>, what: string, name: string): T {
+  const found = memberOf(named, name);
+  if (found !== undefined) return found;
+  const near = didYouMean(name, Object.keys(named));
+  throw new HoldfastError('not_found', `there is no ${what} ${JSON.stringify(name)}${near}`);
+}
+
+/** The fields that are the driver's own. */
+function optionsOf({ type: _, disabled: __, ...options }: DeclaredDestination): Record<string, unknown> {
+  return options;
+}
+
+/** What was kept by a newer version may have a type that this one does not have. */
+function entryOf<Driver>(entries: readonly DriverEntry<Driver>[], type: string): DriverEntry<Driver> {
+  const found = entries.find((entry) => entry.type === type);
+  if (found) return found;
+  const known = entries.map((entry) => entry.type).join(', ');
+  throw new HoldfastError(
+    'unsupported',
+    `this version has no driver of the type ${JSON.stringify(type)}; it has ${known}`,
+  );
+}

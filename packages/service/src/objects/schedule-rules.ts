@@ -1,0 +1,11 @@
+/** What the scheduler knows of schedules; its functions throw HoldfastError config_invalid with what was expected. */
+export interface ScheduleRules {
+  assertCron(text: string): void;
+  assertTimezone(text: string): void;
+}
+
+/** For what only describes schedules and never judges one. */
+export const anySchedule: ScheduleRules = {
+  assertCron: () => undefined,
+  assertTimezone: () => undefined,
+};

@@ -1,0 +1,215 @@
+import { HoldfastError } from '@holdfast/core';
+import { z } from 'zod';
+import { choice, duration, flag, group, list, objectName, secret, text, url } from '../config/fields.ts';
+import { type DriverEntry, destinationDrivers, sourceDrivers } from '../drivers.ts';
+import type { ScheduleRules } from './schedule-rules.ts';
+
+/** The tables of everything that can be declared: the validator, the JSON Schema and the docs come from them. */
+export interface ObjectTables {
+  /** By the value of `type`. */
+  readonly sources: TypedTables;
+  readonly destinations: TypedTables;
+  readonly task: z.ZodType;
+  readonly notifications: TypedTables;
+}
+
+export type TypedTables = Readonly<Record<string, z.ZodObject>>;
+
+const taskDestinationsMax = 16;
+const recipientsMax = 50;
+const windowsMax = 50;
+
+export function objectTables(rules: ScheduleRules): ObjectTables {
+  return {
+    sources: fromDrivers(sourceDrivers, {}),
+    destinations: fromDrivers(destinationDrivers, {
+      disabled: flag('nothing new is pushed there; what is there stays').optional(),
+    }),
+    task: taskTable(rules),
+    notifications,
+  };
+}
+
+/** `safeExtend` keeps what a driver's table checks across its fields, where `extend` would refuse. */
+function fromDrivers(entries: readonly DriverEntry<unknown>[], besides: z.ZodRawShape): TypedTables {
+  return Object.fromEntries(
+    entries.map(({ type, declared }) => [
+      type,
+      declared
+        .safeExtend({ type: z.literal(type).meta({ description: 'the kind of it' }), ...besides })
+        .meta({ description: declared.description ?? '' }),
+    ]),
+  );
+}
+
+function taskTable(rules: ScheduleRules) {
+  const shape = {
+    source: objectName('the source that is backed up'),
+    type: choice(
+      ['logical', 'snapshot'],
+      'what a full backup is: compressed JSON, or a binary image',
+    ).default('logical'),
+    full: cron('when a full backup is due; this, `incremental` or both', rules).optional(),
+    incremental: cron('when an incremental backup is due', rules).optional(),
+    timezone: text({
+      help: 'the IANA time zone of its schedules and windows',
+      label: 'time zone',
+      expected: 'an IANA time zone such as Europe/Berlin',
+      check: asProblem(rules.assertTimezone),
+    }).default('UTC'),
+    destinations: list(objectName('a destination'), {
+      help: 'the destinations that a backup is pushed to',
+      expected: 'names of destinations',
+      most: taskDestinationsMax,
+    }),
+    require: z
+      .union([z.literal('all'), z.int().min(1).max(taskDestinationsMax)], {
+        error: ({ input }) => `expected all or a whole number from 1 to ${taskDestinationsMax}${said(input)}`,
+      })
+      .meta({
+        title: 'all or number',
+        description: 'how many destinations must hold a backup for it to count',
+      })
+      .default('all'),
+    disabled: flag('nothing is started by schedule, and runs by hand are refused').optional(),
+    jitter: duration(
+      { least: '0s', most: '24h' },
+      'each occurrence starts up to this much later, always by the same amount for the same task',
+    ).optional(),
+    blackout: z
+      .array(blackoutWindow, { error: 'expected a list of windows' })
+      .min(1, { error: 'is empty: expected a list of windows' })
+      .max(windowsMax, { error: `expected at most ${windowsMax} windows` })
+      .meta({ title: 'list of windows', description: 'while one of these lasts, nothing starts by schedule' })
+      .optional(),
+    overdueAfter: duration(
+      { least: '1m', most: '366d' },
+      'how long after an occurrence a good backup may be missing before the task is overdue',
+    ).optional(),
+  };
+  return group(shape, 'An ongoing backup task').superRefine((task, context) => {
+    if (task.full === undefined && task.incremental === undefined) {
+      context.addIssue({
+        code: 'custom',
+        path: ['full'],
+        message: 'is missing: expected full, incremental or both',
+      });
+    }
+    if (task.require !== 'all' && task.require > task.destinations.length) {
+      const message = `expected all or a number up to that of its destinations, ${task.destinations.length}, not ${task.require}`;
+      context.addIssue({ code: 'custom', path: ['require'], message });
+    }
+  });
+}
+
+const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
+
+const blackoutWindow = group(
+  {
+    days: list(choice(weekdays, 'a day of the week'), {
+      help: 'the days on which it begins; every day if it is left out',
+      label: `list of ${weekdays.join(', ')}`,
+      expected: `days, ${weekdays.join(', ')}`,
+      most: weekdays.length,
+    }).optional(),
+    from: timeOfDay('when it begins'),
+    to: timeOfDay('when it ends: on the next day, if that is not after `from`'),
+  },
+  "A weekly window, in the task's time zone",
+).superRefine(({ from, to }, context) => {
+  if (from === to) {
+    context.addIssue({ code: 'custom', path: ['to'], message: `expected a time other than from, ${from}` });
+  }
+});
+
+const events = ['failure', 'recovery', 'overdue'] as const;
+
+/** The defaults are written into what is kept, so that a later version's others change nothing unasked. */
+const on = list(choice(events, 'an event'), {
+  help: 'what is told',
+  label: `list of ${events.join(', ')}`,
+  expected: `events, ${events.join(', ')}`,
+  most: events.length,
+}).default([...events]);
+
+const mailPattern = /^(?:[^<>"\p{Cc}]{1,100} <[^\s@<>]+@[^\s@<>]+>|[^\s@<>]+@[^\s@<>]+)$/u;
+
+const notifications: TypedTables = {
+  webhook: group(
+    {
+      type: z.literal('webhook').meta({ description: 'the kind of it' }),
+      url: url({
+        help: 'where messages are posted to',
+        schemes: ['https', 'http'],
+        example: 'https://alerts.example/holdfast',
+      }),
+      secret: secret('signs each message (HMAC-SHA-256)').optional(),
+      on,
+    },
+    'A message by HTTP POST',
+  ),
+  email: group(
+    {
+      type: z.literal('email').meta({ description: 'the kind of it' }),
+      server: url({
+        help: 'the mail server',
+        schemes: ['smtps', 'smtp'],
+        example: 'smtps://holdfast:$' + '{env:MAIL_PASSWORD}@mail.example',
+      }),
+      from: mailAddress('the sender'),
+      to: list(mailAddress('a recipient'), {
+        help: 'the recipients',
+        label: 'list of addresses',
+        expected: 'mail addresses',
+        most: recipientsMax,
+      }),
+      on,
+    },
+    'A message by mail',
+  ),
+};
+
+function mailAddress(help: string) {
+  return text({
+    help,
+    label: 'mail address',
+    expected: 'a mail address such as dba@example.com',
+    pattern: mailPattern,
+  });
+}
+
+function timeOfDay(help: string) {
+  return text({
+    help,
+    label: 'time of day',
+    expected: 'a time of day from 00:00 to 23:59, such as "22:30"',
+    pattern: /^(?:[01]\d|2[0-3]):[0-5]\d$/,
+  });
+}
+
+function cron(help: string, rules: ScheduleRules) {
+  return text({
+    help,
+    label: 'cron expression',
+    expected: 'a cron expression such as "0 2 * * *"',
+    check: asProblem(rules.assertCron),
+  });
+}
+
+/** A rule that throws as one that answers. */
+function asProblem(assert: (text: string) => void): (text: string) => string | undefined {
+  return (value) => {
+    try {
+      assert(value);
+      return undefined;
+    } catch (caught) {
+      const error = HoldfastError.from(caught);
+      if (error.code !== 'config_invalid') throw error;
+      return error.hint === undefined ? error.reason : `${error.reason}; ${error.hint}`;
+    }
+  };
+}
+
+function said(input: unknown): string {
+  return typeof input === 'string' || typeof input === 'number' ? `, not ${JSON.stringify(input)}` : '';
+}

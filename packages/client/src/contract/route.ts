@@ -84,8 +84,11 @@ export const contentTypes = {
 
 export const bodyBytesMaxDefault = 1024 * 1024;
 
-type Fields<T> = T extends z.ZodType<infer Output> ? Output : unknown;
-type SentFields<T> = T extends z.ZodType ? z.input<T> : unknown;
+type Fields<T> = T extends z.ZodType ? Named<z.output<T>> : unknown;
+type SentFields<T> = T extends z.ZodType ? Named<z.input<T>> : unknown;
+
+/** An object without fields is a record of nothing to zod, which takes no field of another object beside it. */
+type Named<T> = string extends keyof T ? unknown : T;
 type Part<R, K extends 'params' | 'query' | 'body'> = R extends { readonly [P in K]: infer S }
   ? S
   : undefined;

@@ -9,6 +9,7 @@ import * as words from './words.ts';
 export const schemas = {
   Error: words.apiError,
   ErrorBody: words.errorBody,
+  ErrorCode: words.errorCode,
   Health: node.health,
   Readiness: node.readiness,
   NodeStatus: node.nodeStatus,
@@ -27,6 +28,7 @@ export const schemas = {
   Freshness: tasks.freshness,
   GoodBackup: tasks.goodBackup,
   NextRun: tasks.nextRun,
+  RunState: runs.runState,
   RunView: runs.runView,
   RunStarted: runs.runStarted,
   RunList: runs.runList,

@@ -22,12 +22,19 @@ export const nextRun = z
   .object({ at: moment, scope, reason: label.describe('why then, and why this scope') })
   .describe('A run to come.');
 
-export const freshnessState = z.enum(['fresh', 'due', 'overdue', 'never', 'inactive', 'failing']);
+export const freshnessState = z.enum([
+  'fresh',
+  'overdue',
+  'never-ran',
+  'waiting-first',
+  'paused',
+  'disabled',
+]);
 
 export const freshness = z
   .object({
     state: freshnessState.describe(
-      '`never`: no good backup yet; `failing`: still fresh enough, but the last run failed; `inactive`: disabled or paused',
+      'by the schedule: `waiting-first`: its first backup is not due yet; `never-ran`: it is, and there is none',
     ),
     reason: label,
     expected: moment.optional().describe('the occurrence that should be held by a good backup by now'),

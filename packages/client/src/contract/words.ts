@@ -35,9 +35,11 @@ export const scope = z.enum(['full', 'incremental']);
 
 const codes = Object.keys(errorCodes) as [ErrorCode, ...ErrorCode[]];
 
+export const errorCode = z.enum(codes).describe('one of a closed set; see docs/errors.md');
+
 export const apiError = z
   .object({
-    code: z.enum(codes).describe('one of a closed set; see docs/errors.md'),
+    code: errorCode,
     message: z.string().describe('what happened'),
     hint: z.string().optional().describe('the next step'),
   })

@@ -70,6 +70,7 @@ const backup: BackupReport = {
   rawBytes: 1_030_000_000,
   storedBytes: 178_000_000,
   segments: 2,
+  destinations: [{ destination: '/backups', stored: true }],
   durationsMs: {},
   notices: ['a slot keeps changes', 'said before'],
 };

@@ -2,6 +2,7 @@
 import type {
   Clock,
   Destination,
+  DestinationOutcome,
   Finding,
   Mark,
   Observer,
@@ -24,12 +25,20 @@ export interface BackupRequest {
   readonly task: string;
   readonly scope: Scope | 'auto';
   readonly type: TaskType;
-  /** Undefined: as `scope` implies (auto keeps, a full by hand does not). */
-  readonly keepChanges?: boolean;
+  /**
+   * Undefined: as `scope` implies (auto keeps, a full by hand does not). True fails where the source cannot keep them;
+   * `if-possible` makes a full without them then, and says so.
+   */
+  readonly keepChanges?: boolean | 'if-possible';
   readonly node: string;
   readonly generation: number;
   /** The task's earlier chains are of another database, and that is meant. */
   readonly newSource: boolean;
+  /**
+   * A full that was begun then or later by this node's clock, was interrupted, and is finished by this run, is the full
+   * that was asked for; an earlier one is finished, and then a full is made. Undefined: any counts.
+   */
+  readonly resumedSinceMs?: number;
 }
 
 export interface BackupTools extends Tools {
@@ -53,6 +62,8 @@ export interface BackupReport {
   readonly rawBytes: number;
   readonly storedBytes: number;
   readonly segments: number;
+  /** Which of the run's destinations hold it, in their order. */
+  readonly destinations: readonly DestinationOutcome[];
   readonly durationsMs: Readonly<Record<string, number>>;
   readonly notices: readonly string[];
   /** Set when what the chain before it had kept is lost. */

@@ -31,7 +31,8 @@ async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupR
   await using stack = new AsyncDisposableStack();
   const [engine, uploader] = await Promise.all([import('@holdfast/engine'), import('@holdfast/uploader')]);
   const directory = run.staging ?? uploader.defaultStagingRoot();
-  const staging = new uploader.StagingArea({ directory, clock, observer });
+  const { require = 'all' } = run;
+  const staging = new uploader.StagingArea({ directory, clock, observer, require });
   const source = stack.use(await openSource(run.from, o));
   const memory = staging.knownDestinations;
   const destinations = await openDestinations(run.to, { signal, stack, memory, clock, observer });

@@ -18,6 +18,8 @@ export interface BackupRun {
   readonly kind: 'backup';
   readonly from: string;
   readonly to: readonly string[];
+  /** How many destinations must hold the backup for it to count; undefined: all. */
+  readonly require?: 'all' | number;
   /** The local folder to build it in; undefined: the uploader's `defaultStagingRoot()`. */
   readonly staging?: string;
   /** Undefined: the engine's `defaultWorkers()`. */

@@ -7,13 +7,17 @@ import {
   type SegmentEntry,
   type Sig,
   throwIfAborted,
+  type UploadEvent,
 } from '@holdfast/core';
 import { fileBody } from './durable-file.ts';
 import { stagingError, untilAborted } from './errors.ts';
-import type { Journal } from './journal.ts';
+import type { Journal, JournalState } from './journal.ts';
+import { journalFile } from './run-folder.ts';
 
 export interface PushOptions extends Sig {
   readonly destination: Destination;
+  /** Its place among the task's destinations. */
+  readonly index: number;
   /** `<task>/<chain>/` */
   readonly keyPrefix: string;
   /** Of the run, with the segments. */
@@ -34,6 +38,13 @@ export class DestinationPush {
   readonly #o: PushOptions;
   readonly #waiting: SegmentEntry[] = [];
   readonly #working = new Set<Promise<void>>();
+  /** Of segments on their way: how much the destination has taken. */
+  readonly #takenBytes = new Map<string, number>();
+  readonly #unreadable = new Set<string>();
+  #journalFailed = false;
+  #storedBytes = 0;
+  #totalBytes = 0;
+  #holdsManifest = false;
   #failure: HoldfastError | undefined;
 
   constructor(options: PushOptions) {
@@ -48,9 +59,29 @@ export class DestinationPush {
     return this.#failure;
   }
 
+  /** Its manifest was read back there: the backup exists. */
+  get holdsBackup(): boolean {
+    return this.#holdsManifest;
+  }
+
+  /** What this machine was to keep for it cannot be read or written any more: another attempt meets the same. */
+  get failedHere(): boolean {
+    return this.#journalFailed || this.#unreadable.size > 0;
+  }
+
   add(segment: SegmentEntry): void {
+    this.#totalBytes += segment.bytes;
+    this.tell('sending');
     this.#waiting.push(segment);
     this.#startWorkers();
+  }
+
+  /** They are known to be there. */
+  skip(segments: readonly SegmentEntry[]): void {
+    for (const { bytes } of segments) {
+      this.#totalBytes += bytes;
+      this.#storedBytes += bytes;
+    }
   }
 
   /** All segments given so far are stored there. @throws what the first that failed met */
@@ -104,6 +135,8 @@ export class DestinationPush {
       });
     }
     observer({ kind: 'step', step: 'manifest-confirmed', detail: this.#detail(key) });
+    this.#holdsManifest = true;
+    this.tell('stored');
   }
 
   /** Whether exactly this manifest is there: then the segments were stored before it. */
@@ -123,7 +156,27 @@ export class DestinationPush {
     if (this.#failure) return;
     this.#failure = error;
     this.#waiting.length = 0;
+    const { signal } = this.#o;
+    // A run that was ended, for whatever reason, is no failure of this destination.
+    if (!signal.aborted || (error !== signal.reason && error.code !== 'cancelled')) this.tell('failed');
     this.#o.onFailure(error);
+  }
+
+  tell(state: UploadEvent['state']): void {
+    if (this.#failure && state !== 'failed') return;
+    const { destination, index, observer } = this.#o;
+    const error = this.#failure?.toRecord();
+    let doneBytes = this.#storedBytes;
+    for (const bytes of this.#takenBytes.values()) doneBytes += bytes;
+    observer({
+      kind: 'upload',
+      destination: destination.description,
+      index,
+      doneBytes,
+      totalBytes: this.#totalBytes,
+      state,
+      ...(error && { error }),
+    });
   }
 
   #startWorkers(): void {
@@ -147,28 +200,45 @@ export class DestinationPush {
   }
 
   async #push(segment: SegmentEntry): Promise<void> {
-    const { destination, journal, observer, resumed, signal } = this.#o;
+    const { destination, observer, resumed, signal } = this.#o;
     const key = this.#o.keyPrefix + segment.name;
-    if (!(resumed && (await this.#isStored(key, segment)))) {
-      // Known before it is sent, or a crash would leave an object that nobody knows of.
-      await journal.note(this.description, key, segment, 'sending');
-      const { bytes: sizeBytes, sha256 } = segment;
-      try {
-        await destination.write(key, this.#bodyOf(segment), { signal, ifAbsent: true, sizeBytes, sha256 });
-      } catch (error) {
-        if (HoldfastError.from(error).code !== 'conflict') throw error;
-        await this.#onConflict(key, segment);
+    try {
+      if (!(resumed && (await this.#isStored(key, segment)))) {
+        // Known before it is sent, or a crash would leave an object that nobody knows of.
+        await this.#note(key, segment, 'sending');
+        const { bytes: sizeBytes, sha256 } = segment;
+        try {
+          await destination.write(key, this.#bodyOf(segment), { signal, ifAbsent: true, sizeBytes, sha256 });
+        } catch (error) {
+          if (HoldfastError.from(error).code !== 'conflict') throw error;
+          await this.#onConflict(key, segment);
+        }
       }
+      await this.#note(key, segment, 'stored');
+      this.#storedBytes += segment.bytes;
+    } finally {
+      this.#takenBytes.delete(segment.name);
     }
-    await journal.note(this.description, key, segment, 'stored');
+    this.tell('sending');
     observer({ kind: 'step', step: 'segment-stored', detail: this.#detail(key) });
+  }
+
+  async #note(key: string, segment: SegmentEntry, state: JournalState): Promise<void> {
+    const { directory, journal, root } = this.#o;
+    try {
+      await journal.note(this.description, key, segment, state);
+    } catch (error) {
+      this.#journalFailed = true;
+      throw await stagingError(error, { root, path: join(directory, journalFile), action: 'write' });
+    }
   }
 
   /** @throws HoldfastError conflict when something else has this key */
   async #isStored(key: string, segment: SegmentEntry): Promise<boolean> {
     const info = await this.#o.destination.stat(key, this.#o);
     if (!info) return false;
-    if (info.bytes === segment.bytes && (await this.#holds(key, segment, this.#o))) return true;
+    const taken = (bytes: number): void => this.#take(segment, bytes);
+    if (info.bytes === segment.bytes && (await this.#holds(key, segment, { ...this.#o, taken }))) return true;
     return this.#foreign(key, segment);
   }
 
@@ -178,7 +248,7 @@ export class DestinationPush {
   }
 
   async #foreign(key: string, segment: SegmentEntry): Promise<never> {
-    await this.#o.journal.note(this.description, key, segment, 'foreign');
+    await this.#note(key, segment, 'foreign');
     throw new HoldfastError(
       'conflict',
       `${key} is already there in ${this.description}, and is not this run's`,
@@ -188,30 +258,65 @@ export class DestinationPush {
     );
   }
 
-  async #holds(key: string, expected: { bytes: number; sha256: string }, o: Sig): Promise<boolean> {
+  async #holds(
+    key: string,
+    expected: { bytes: number; sha256: string },
+    o: Sig & { readonly taken?: (bytes: number) => void },
+  ): Promise<boolean> {
     const hash = createHash('sha256');
     let bytes = 0;
     for await (const block of this.#o.destination.read(key, { signal: o.signal })) {
       bytes += block.length;
       if (bytes > expected.bytes) return false;
       hash.update(block);
+      o.taken?.(bytes);
     }
     return bytes === expected.bytes && hash.digest('hex') === expected.sha256;
   }
 
   #bodyOf(segment: SegmentEntry): AsyncIterable<Uint8Array> {
-    const { directory, root } = this.#o;
-    const path = join(directory, segment.name);
+    const path = join(this.#o.directory, segment.name);
     const body = fileBody(path);
+    const next = (blocks: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> =>
+      this.#readNext(blocks, segment, path);
+    const take = (bytes: number): void => this.#take(segment, bytes);
     return {
       async *[Symbol.asyncIterator]() {
+        const blocks = body[Symbol.asyncIterator]();
+        let bytes = 0;
         try {
-          yield* body;
-        } catch (error) {
-          throw await stagingError(error, { root, path, action: 'read' });
+          for (let read = await next(blocks); !read.done; read = await next(blocks)) {
+            yield read.value;
+            // Whoever asks for the next one has taken this one.
+            bytes += read.value.length;
+            take(bytes);
+          }
+        } finally {
+          await blocks.return?.();
         }
       },
     };
+  }
+
+  /** Apart from the body, into which a stream that breaks throws the error of the other side. */
+  async #readNext(
+    blocks: AsyncIterator<Uint8Array>,
+    segment: SegmentEntry,
+    path: string,
+  ): Promise<IteratorResult<Uint8Array>> {
+    try {
+      const read = await blocks.next();
+      if (read.done) this.#unreadable.delete(segment.name);
+      return read;
+    } catch (error) {
+      this.#unreadable.add(segment.name);
+      throw await stagingError(error, { root: this.#o.root, path, action: 'read' });
+    }
+  }
+
+  #take(segment: SegmentEntry, bytes: number): void {
+    this.#takenBytes.set(segment.name, bytes);
+    this.tell('sending');
   }
 
   #detail(key: string): string {

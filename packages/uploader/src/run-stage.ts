@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import {
   type Clock,
   type Destination,
+  type DestinationOutcome,
   HoldfastError,
   type Manifest,
   manifestName,
@@ -25,6 +26,8 @@ export interface StageOptions extends Sig {
   readonly root: string;
   readonly folder: RunFolder;
   readonly destinations: readonly Destination[];
+  /** All that the task has now: by their order uploads are told. */
+  readonly among: readonly Destination[];
   readonly clock: Clock;
   readonly observer: Observer;
   readonly require: RequiredCopies;
@@ -48,6 +51,7 @@ export class RunStage implements Stage {
   #manifestsBegun = false;
   #committed = false;
   #failure: HoldfastError | undefined;
+  #survives = false;
   #disposed = false;
 
   private constructor(options: StageOptions, journal: Journal) {
@@ -61,6 +65,7 @@ export class RunStage implements Stage {
       (destination) =>
         new DestinationPush({
           destination,
+          index: options.among.indexOf(destination),
           keyPrefix: `${task}/${chain}/`,
           directory: this.directory,
           root: options.root,
@@ -77,11 +82,22 @@ export class RunStage implements Stage {
   static async open(options: StageOptions): Promise<RunStage> {
     const path = join(options.folder.path, journalFile);
     const journal = await telling(options.root, path, 'open', () => Journal.read(path));
-    return new RunStage(options, journal);
+    const stage = new RunStage(options, journal);
+    // Who watches the run knows from its beginning where it goes; one that was interrupted may not go on at all.
+    if (!options.resumed) for (const push of stage.#pushes) push.tell('sending');
+    return stage;
   }
 
-  get mayExist(): boolean {
-    return this.#manifestsBegun;
+  get survives(): boolean {
+    return this.#survives;
+  }
+
+  get outcomes(): readonly DestinationOutcome[] {
+    return this.#pushes.map(({ description: destination, failure }) => ({
+      destination,
+      stored: this.#committed && !failure,
+      ...(failure && { error: failure.toRecord() }),
+    }));
   }
 
   async reserve(bytes: number, o: Sig): Promise<void> {
@@ -123,7 +139,8 @@ export class RunStage implements Stage {
       await this.#forEach(async (push) => {
         // The manifest was written last: where it is, nothing has to be sent or read again.
         const complete = this.#o.resumed && (await push.hasThisManifest(seal.manifest, manifest, { signal }));
-        if (this.#o.resumed && !complete) for (const segment of seal.segments) push.add(segment);
+        if (complete) push.skip(seal.segments);
+        else if (this.#o.resumed) for (const segment of seal.segments) push.add(segment);
         await untilAborted(push.drained(), signal);
         await push.verify(seal.segments, { signal });
       });
@@ -141,9 +158,9 @@ export class RunStage implements Stage {
   }
 
   /**
-   * After a commit: removes the folder. Without one: removes what this run stored, unless the manifest is already at
-   * a destination: then the backup exists there, and can only be finished, by the next run. A run that was taken up
-   * again stays for another attempt when it failed for a reason that passes.
+   * After a commit: removes the folder. Without one: removes what this run stored, unless it is sealed and either its
+   * commit failed for a reason that passes, or the manifest is already at a destination, where the backup exists then:
+   * such a run stays as it is, and is finished by the next one.
    */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#disposed) return;
@@ -163,12 +180,14 @@ export class RunStage implements Stage {
       await settledOrAborted(this.#pushes, deadline);
       folder.hold();
       const complete = this.#committed && this.#pushes.every(({ failure }) => !failure);
+      this.#survives = this.#committed || (await this.#staysForRecovery(deadline));
       if (complete) await folder.remove();
-      else if (this.#committed || !(await this.#staysForRecovery(deadline))) {
+      else if (this.#committed || !this.#survives) {
         await collectLitter({ ...this.#o, journal: this.#journal, signal: deadline.signal });
-        if (!this.#committed) this.#manifestsBegun = false;
       }
     } catch (error) {
+      // Nobody knows how far this came: a seal that is still there will be found, and its changes wanted then.
+      this.#survives ||= this.#sealed !== undefined;
       const { reason } = HoldfastError.from(await this.#translated(error));
       this.#o.observer({ kind: 'notice', text: `${this.directory} stays until the next run: ${reason}` });
     } finally {
@@ -179,16 +198,25 @@ export class RunStage implements Stage {
   }
 
   async #staysForRecovery(o: Sig): Promise<boolean> {
-    const { resumed, observer } = this.#o;
     if (!this.#sealed) return false;
-    if (resumed && this.#failure && passes(this.#failure)) return true;
+    if (this.#failure && passes(this.#failure) && !this.#pushes.some(({ failedHere }) => failedHere)) {
+      const held = this.#pushes
+        .filter(({ holdsBackup }) => holdsBackup)
+        .map(({ description }) => description);
+      const where = held.length === 0 ? '' : `, and at ${held.join(', ')} already`;
+      this.#o.observer({
+        kind: 'notice',
+        text: `the backup is whole in staging (${this.directory})${where}; the next run of the task finishes it`,
+      });
+      return true;
+    }
     if (!this.#manifestsBegun) return false;
     const name = this.#sealed.seal.manifest;
     for (const push of this.#pushes) {
       // Who cannot answer may have it.
       const there = await push.hasManifest(name, o).catch(() => true);
       if (!there) continue;
-      observer({
+      this.#o.observer({
         kind: 'notice',
         text: `the backup is, or may be, at ${push.description} already; the next run finishes it at the other destinations`,
       });
@@ -217,7 +245,9 @@ export class RunStage implements Stage {
   #onFailure(error: HoldfastError): void {
     const left = this.#pushes.filter(({ failure }) => !failure).length;
     const { require } = this.#o;
-    if (left < (require === 'all' ? this.#pushes.length : require)) this.#failed.abort(error);
+    const all = this.#pushes.length;
+    // An interrupted run may have gone to fewer destinations than the task asks for now.
+    if (left < (require === 'all' ? all : Math.min(require, all))) this.#failed.abort(error);
   }
 
   async #translated(error: unknown): Promise<unknown> {

@@ -107,13 +107,24 @@ export class StagingArea implements Staging {
         },
       );
     }
+    const { require } = this.#o;
+    if (
+      require !== 'all' &&
+      !(Number.isSafeInteger(require) && require >= 1 && require <= destinations.length)
+    ) {
+      throw new HoldfastError(
+        'config_invalid',
+        `a backup cannot be required at ${require} of ${destinations.length} destinations`,
+        { hint: `require all of them, or a number from 1 to ${destinations.length}` },
+      );
+    }
     await this.#makeRoot();
     await this.#proveWritable();
     const record: RunRecord = { format: 1, run, destinations: descriptions };
     const folder = await this.#telling('open a run in', () =>
       this.#exclusively(o, () => RunFolder.create(this.root, record)),
     );
-    return this.#openStage(folder, destinations, o);
+    return this.#openStage(folder, { destinations, among: destinations, signal: o.signal });
   }
 
   async recover(
@@ -134,7 +145,9 @@ export class StagingArea implements Staging {
       if (!mine) continue;
       const sealed = await folder.readSeal();
       if (sealed) {
-        const stage = await this.#openStage(folder, mine, { ...o, resumed: sealed });
+        const { signal } = o;
+        const among = destinations;
+        const stage = await this.#openStage(folder, { destinations: mine, among, signal, resumed: sealed });
         recovered.push({ kind: 'sealed', run, manifest: sealed.manifest, stage });
       } else {
         recovered.push({ kind: 'litter', run, collect: (c) => this.#collect(folder, mine, c) });
@@ -145,18 +158,14 @@ export class StagingArea implements Staging {
 
   #openStage(
     folder: RunFolder,
-    destinations: readonly Destination[],
-    o: Sig & Pick<StageOptions, 'resumed'>,
+    o: Sig & Pick<StageOptions, 'destinations' | 'among' | 'resumed'>,
   ): Promise<RunStage> {
-    const { resumed, signal } = o;
     return RunStage.open({
       ...this.#o,
+      ...o,
       root: this.root,
       folder,
-      destinations,
-      signal,
       reserve: (bytes, r) => this.#reserve(folder, bytes, r),
-      ...(resumed && { resumed }),
     });
   }
 

@@ -1,3 +1,4 @@
+import type { ErrorRecord } from '../errors.ts';
 import type { SegmentEntry } from '../manifest.ts';
 import type { Sig } from './sig.ts';
 
@@ -7,7 +8,9 @@ import type { Sig } from './sig.ts';
  * - a segment given to `push` is on its way at once; `commit` resolves only when all of them, and then the manifest,
  *   are stored and were read back at every destination that the task requires;
  * - after `seal` a crash is resumed by pushing what is there; before it, the run's litter is known and collected;
- * - nothing stored is ever overwritten; what this run stored is removed again when it fails before its commit.
+ * - so is a commit that fails for a reason that passes (told to stop, no right to act any more, a destination that
+ *   says "later"): the run stays, with what it stored, and `Staging.recover` finds it;
+ * - nothing stored is ever overwritten; what this run stored is removed again when it fails otherwise.
  */
 export interface Stage extends AsyncDisposable {
   readonly directory: string;
@@ -19,6 +22,20 @@ export interface Stage extends AsyncDisposable {
   /** Keeps the finished manifest in staging, durably. */
   seal(name: string, manifest: Uint8Array, o: Sig): Promise<void>;
   commit(o: Sig): Promise<void>;
-  /** The manifest is, or may be, at a destination: a failure no longer means that nothing was stored. */
-  readonly mayExist: boolean;
+  /**
+   * The backup exists, or may still come to exist: its manifest is or may be at a destination, or the sealed run waits
+   * for the next one. Known only once the stage is disposed; false until then.
+   */
+  readonly survives: boolean;
+  /** Which destinations hold the backup, in the order in which they were given; after `commit`. */
+  readonly outcomes: readonly DestinationOutcome[];
+}
+
+/** What became of a backup at one destination. Plain data. */
+export interface DestinationOutcome {
+  /** As a person may see it. */
+  readonly destination: string;
+  readonly stored: boolean;
+  /** Why not. */
+  readonly error?: ErrorRecord;
 }

@@ -13,7 +13,10 @@ export interface Staging {
    */
   lock(task: string, destinations: readonly Destination[]): Promise<AsyncDisposable>;
   openRun(run: StagedRun, destinations: readonly Destination[], o: Sig): Promise<Stage>;
-  /** What interrupted runs of this task left here. Call it under the lock. */
+  /**
+   * What interrupted runs of this task left here. Call it under the lock, and before a new run is opened: who finishes
+   * what is sealed first never has more than one such run waiting per task and set of destinations.
+   */
   recover(task: string, destinations: readonly Destination[], o: Sig): Promise<readonly RecoveredRun[]>;
 }
 
@@ -29,7 +32,7 @@ export interface StagedRun {
 }
 
 export type RecoveredRun =
-  /** Dumped whole: `commit` pushes what is missing, then the manifest. */
+  /** Dumped whole: `commit` pushes what is missing, then the manifest; disposed without a commit, it is given up. */
   | { readonly kind: 'sealed'; readonly run: StagedRun; readonly manifest: Uint8Array; readonly stage: Stage }
   /** Broken off before: `collect` removes its files here and its objects at the destinations. */
   | { readonly kind: 'litter'; readonly run: StagedRun; collect(o: Sig): Promise<void> };

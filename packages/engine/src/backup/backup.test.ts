@@ -64,8 +64,9 @@ describe('a chain', () => {
     await using world = await shop();
     await world.backup({ scope: 'full', keepChanges: true });
     const [old] = keepers(world);
-    world.staging.faults.commit = 'unavailable';
-    expect((await errorOf(world.backup({ scope: 'full', keepChanges: true }))).code).toBe('unavailable');
+    world.staging.faults.commit = 'permission_denied';
+    const failed = world.backup({ scope: 'full', keepChanges: true });
+    expect((await errorOf(failed)).code).toBe('permission_denied');
     expect(keepers(world)).toEqual([old]);
     delete world.staging.faults.commit;
     await world.backup({ scope: 'full', keepChanges: true });

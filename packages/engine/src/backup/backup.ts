@@ -1,5 +1,12 @@
 import { createHash } from 'node:crypto';
-import { backupName, chainName, HoldfastError, type Manifest, type Sig } from '@holdfast/core';
+import {
+  backupName,
+  chainName,
+  type DestinationOutcome,
+  HoldfastError,
+  type Manifest,
+  type Sig,
+} from '@holdfast/core';
 import type { BackupReport, BackupRequest, BackupTools } from '../api.ts';
 import type { FoundChain } from '../catalog/chain.ts';
 import { findChains } from '../catalog/find-chains.ts';
@@ -23,6 +30,8 @@ export interface Made {
   readonly manifest: Manifest;
   readonly reason: string;
   readonly stored: boolean;
+  /** Where it went. */
+  readonly outcomes: readonly DestinationOutcome[];
 }
 
 /**
@@ -51,10 +60,11 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
     chains: await readChains(request, tools, o),
     notices,
   };
-  if (recovered.manifest?.scope === 'full' && request.scope === 'full')
+  const { finished } = recovered;
+  if (finished && request.scope === 'full' && countsAsFull(finished.manifest, request))
     return report(
       run,
-      { manifest: recovered.manifest, reason: 'an interrupted run was finished', stored: true },
+      { ...finished, reason: 'an interrupted run was finished', stored: true },
       startedMs,
       'resumed',
     );
@@ -69,6 +79,13 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
     answer.scope === 'full' ? await full(run, answer, undefined, o) : await continueChain(run, answer, o);
   observer({ kind: 'step', step: 'cleaned-up' });
   return report(run, made, startedMs, made.stored ? 'stored' : 'unchanged');
+}
+
+/** A full that waited for its destination since before this one was due is no substitute for it. */
+function countsAsFull(finished: Manifest, { resumedSinceMs }: BackupRequest): boolean {
+  return (
+    finished.scope === 'full' && (resumedSinceMs === undefined || finished.startedAtMs >= resumedSinceMs)
+  );
 }
 
 async function full(run: Run, answer: FullAnswer, gap: Manifest['gap'], o: Sig): Promise<Made> {
@@ -139,7 +156,7 @@ function labelOf(task: string, chain: string): string {
 }
 
 function report(run: Run, made: Made, startedMs: number, outcome: BackupReport['outcome']): BackupReport {
-  const { manifest, reason } = made;
+  const { manifest, reason, outcomes } = made;
   const stored = outcome !== 'unchanged';
   return {
     outcome,
@@ -153,6 +170,11 @@ function report(run: Run, made: Made, startedMs: number, outcome: BackupReport['
     rawBytes: stored ? manifest.totals.rawBytes : 0,
     storedBytes: stored ? manifest.totals.storedBytes : 0,
     segments: stored ? manifest.segments.length : 0,
+    // One for each that was asked for, in that order; an interrupted run may have gone to fewer.
+    destinations: run.tools.destinations.map(
+      ({ description: destination }) =>
+        outcomes.find((one) => one.destination === destination) ?? { destination, stored: false },
+    ),
     durationsMs: {
       ...(stored ? manifest.durationsMs : {}),
       all: Math.round(run.tools.clock.elapsed() - startedMs),

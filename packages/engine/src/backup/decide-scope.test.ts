@@ -121,6 +121,18 @@ describe('asked for', () => {
     );
   });
 
+  test('a full that is to keep changes if that is possible keeps none, and says so, where it is not', () => {
+    const keepChanges = 'if-possible';
+    for (const scope of ['full', 'auto'] as const) {
+      expect(answer({ scope, keepChanges, chains: [] })).toMatchObject({ keeps: true });
+      expect(decideScope(ask({ scope, keepChanges, unmet: [unmet] }))).toMatchObject({
+        scope: 'full',
+        keepChanges: false,
+        notices: ['no changes are kept for incrementals: the log is off (switch it on)'],
+      });
+    }
+  });
+
   test('an incremental is never a full instead', () => {
     expect(answer({ scope: 'incremental' })).toEqual({ tries: [chainA], orFull: false });
     for (const over of [{ chains: [] }, { unmet: [unmet] }, { node: 'node-b' }])

@@ -6,7 +6,7 @@ export interface ScopeQuestion {
   readonly task: string;
   readonly scope: Scope | 'auto';
   readonly type: TaskType;
-  readonly keepChanges: boolean | undefined;
+  readonly keepChanges: boolean | 'if-possible' | undefined;
   readonly newSource: boolean;
   readonly node: string;
   readonly generation: number;
@@ -55,9 +55,10 @@ export function decideScope(question: ScopeQuestion): ScopeAnswer {
 
 function full(question: ScopeQuestion, reason: string): FullAnswer {
   const [unmet] = question.unmet;
-  if (question.keepChanges && unmet) throw unmetError(unmet);
+  if (question.keepChanges === true && unmet) throw unmetError(unmet);
   // A full by hand leaves nothing on the server; `auto` is how a task runs, and a task wants its incrementals.
-  const wanted = question.keepChanges ?? question.scope === 'auto';
+  const wanted =
+    question.keepChanges === undefined ? question.scope === 'auto' : question.keepChanges !== false;
   const notices =
     wanted && unmet
       ? [`no changes are kept for incrementals: ${unmet.message}${unmet.hint ? ` (${unmet.hint})` : ''}`]

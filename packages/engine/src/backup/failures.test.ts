@@ -1,6 +1,8 @@
-import { failing, type MemoryFault, type Script, texts } from '@holdfast/testing';
+import { failing, MemoryDestination, type MemoryFault, type Script, texts } from '@holdfast/testing';
 import { describe, expect, test } from 'vitest';
+import type { BackupRequest } from '../api.ts';
 import { errorOf, openWorld, type World } from '../world.fixture.ts';
+import { manifests } from './shop.fixture.ts';
 
 const orders = '/p.orders';
 
@@ -73,7 +75,7 @@ describe('a full that fails', () => {
     await expectHarmless(world, () => world.backup({ keepChanges: true }), { code, mend });
   });
 
-  test.each(['prepare', 'openRun', 'reserve', 'push', 'seal', 'commit'])(
+  test.each(['prepare', 'openRun', 'reserve', 'push', 'seal'])(
     'in staging at %s leaves nothing behind',
     async (verb) => {
       await using world = await shop();
@@ -95,6 +97,16 @@ describe('a full that fails', () => {
     await expectHarmless(world, () => world.backup({ keepChanges: true }, { destinations: [destination] }), {
       code,
       mend: () => {},
+    });
+  });
+
+  test('for good at its commit leaves nothing behind', async () => {
+    await using world = await shop();
+    world.staging.faults.commit = 'permission_denied';
+    const mend = (): void => void delete world.staging.faults.commit;
+    await expectHarmless(world, () => world.backup({ keepChanges: true }), {
+      code: 'permission_denied',
+      mend,
     });
   });
 
@@ -134,7 +146,7 @@ describe('an incremental that fails', () => {
     await expectHarmless(world, () => world.backup(), { code, mend });
   });
 
-  test.each(['openRun', 'reserve', 'push', 'seal', 'commit'])(
+  test.each(['openRun', 'reserve', 'push', 'seal'])(
     'in staging at %s leaves the chain as it was',
     async (verb) => {
       await using world = await shop();
@@ -150,7 +162,7 @@ describe('an incremental that fails', () => {
     ['the listing', { list: ['unavailable'] }, 'unavailable'],
     ['reading the chain', { read: ['unauthenticated'] }, 'unauthenticated'],
     ['the segment', { write: ['exhausted'] }, 'exhausted'],
-    ['the manifest', { write: ['ok', 'unavailable'] }, 'unavailable'],
+    ['the manifest', { write: ['ok', 'permission_denied'] }, 'permission_denied'],
   ];
   test.each(scripts)('at the destination at %s leaves the chain as it was', async (_, script, code) => {
     await using world = await shop();
@@ -191,5 +203,116 @@ describe('a backup whose manifest is there, though the run failed,', () => {
     await world.backup();
     expect(world.keys.filter((key) => key.endsWith('.manifest.json'))).toHaveLength(3);
     expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+  });
+});
+
+describe('a backup that is whole in staging when its run ends', () => {
+  /** A run that fails at its commit, as often as asked. */
+  async function waiting(world: World, o: Partial<BackupRequest> = {}): Promise<void> {
+    world.staging.faults.commit = 'exhausted';
+    expect((await errorOf(world.backup(o))).code).toBe('exhausted');
+    expect(world.staging.unfinished).toHaveLength(1);
+  }
+
+  test('is stored by the next run, which then makes its own: a full', async () => {
+    await using world = await shop();
+    await waiting(world, { keepChanges: true });
+    // Its changes are wanted.
+    expect(world.database.keepers.size).toBe(1);
+    delete world.staging.faults.commit;
+    fill(world, 2);
+    const report = await world.backup();
+    expect(report).toMatchObject({ outcome: 'stored', scope: 'incremental' });
+    expect(report.notices).toContainEqual(expect.stringContaining('was finished'));
+    expect(world.staging.unfinished).toEqual([]);
+    expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+  });
+
+  test('is stored by the next run, which then makes its own: an incremental', async () => {
+    await using world = await shop();
+    await world.backup();
+    fill(world, 2);
+    await waiting(world);
+    delete world.staging.faults.commit;
+    fill(world, 3);
+    await world.backup();
+    expect(manifests(world).map(({ sequence }) => sequence)).toEqual([0, 1, 2]);
+    expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+  });
+
+  test('is the only one that waits, however often that fails', async () => {
+    await using world = await shop();
+    await waiting(world);
+    for (let n = 2; n < 5; n++) {
+      fill(world, n);
+      await waiting(world);
+    }
+    expect(world.source.calls.filter((call) => call === 'openFull')).toHaveLength(1);
+  });
+
+  test('stays when nobody can tell whether its chain went on', async () => {
+    await using world = await shop();
+    await world.backup();
+    fill(world, 2);
+    await waiting(world);
+    delete world.staging.faults.commit;
+    const destination = failing(world.destination, { list: ['unavailable'] });
+    expect((await errorOf(world.backup({}, { destinations: [destination] }))).code).toBe('unavailable');
+    expect(world.staging.unfinished).toHaveLength(1);
+    await world.backup();
+    expect(manifests(world).map(({ sequence }) => sequence)).toEqual([0, 1]);
+  });
+
+  test('is not the full of a later day, which is made too', async () => {
+    await using world = await shop();
+    await waiting(world, { scope: 'full', keepChanges: true });
+    delete world.staging.faults.commit;
+    fill(world, 2);
+    const resumedSinceMs = world.clock.now() + 1;
+    const report = await world.backup({ scope: 'full', keepChanges: true, resumedSinceMs });
+    expect(report).toMatchObject({ outcome: 'stored', scope: 'full' });
+    expect(manifests(world)).toHaveLength(2);
+    expect(world.database.keepers.size).toBe(1);
+    expect((await world.restore()).database.contents()).toEqual(world.database.contents());
+  });
+
+  test('is the full that was asked for when it was begun for the same', async () => {
+    await using world = await shop();
+    const resumedSinceMs = world.clock.now();
+    await waiting(world, { scope: 'full' });
+    delete world.staging.faults.commit;
+    expect(await world.backup({ scope: 'full', resumedSinceMs })).toMatchObject({ outcome: 'resumed' });
+  });
+
+  test('does not end the chain of another node that went on meanwhile', async () => {
+    await using world = await shop();
+    await using rival = await openWorld();
+    await waiting(world, { keepChanges: true });
+    delete world.staging.faults.commit;
+    fill(world, 2);
+    const tools = { source: world.source, destinations: [world.destination] };
+    await rival.clock.advance(60_000);
+    await rival.backup({ node: 'node-b', generation: 2, keepChanges: true }, tools);
+    fill(world, 3);
+    // Back on the first node: its full is stored, and keeps nothing in the source any more.
+    await world.backup({ scope: 'full', keepChanges: false });
+    expect(world.staging.unfinished).toEqual([]);
+    expect(manifests(world)).toHaveLength(2);
+    expect(world.database.keepers.size).toBe(1);
+    const report = await rival.backup({ node: 'node-b', generation: 2 }, tools);
+    expect(report).toMatchObject({ scope: 'incremental', outcome: 'stored' });
+  });
+
+  test('is told where it went, and where not', async () => {
+    await using world = await shop();
+    const far = new MemoryDestination();
+    await waiting(world, { scope: 'full' });
+    delete world.staging.faults.commit;
+    const report = await world.backup({ scope: 'full' });
+    expect(report.destinations).toEqual([{ destination: world.destination.description, stored: true }]);
+    expect((await world.backup({}, { destinations: [world.destination, far] })).destinations).toEqual([
+      { destination: world.destination.description, stored: true },
+      { destination: far.description, stored: true },
+    ]);
   });
 });

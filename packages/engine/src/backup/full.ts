@@ -39,9 +39,9 @@ export async function makeFull(run: Run, plan: FullPlan, o: Sig): Promise<Made> 
   try {
     return await makeIn(stage, run, plan, o);
   } catch (error) {
-    // Asked after the stage was disposed: only then is it known whether a manifest that was begun is anywhere. A
-    // backup that may exist is finished by the next run, and wants its changes then.
-    if (plan.keepChanges && !stage.mayExist) await forget(run, label);
+    // Asked after the stage was disposed: only then is it known whether the backup may still come to exist. Then it is
+    // finished by the next run, and wants its changes.
+    if (plan.keepChanges && !stage.survives) await forget(run, label);
     throw error;
   }
 }
@@ -54,7 +54,7 @@ async function makeIn(opened: Stage, run: Run, plan: FullPlan, o: Sig): Promise<
     await commitRun(stage, manifest, run.tools, { signal });
     // While the run is still in staging: a crash in between is taken up there, and does this again.
     run.notices.push(...(await afterCommit(manifest, run.chains, run.tools, o)));
-    return { manifest, reason: plan.reason, stored: true };
+    return { manifest, reason: plan.reason, stored: true, outcomes: stage.outcomes };
   } catch (error) {
     throw stage.signal.aborted ? HoldfastError.from(stage.signal.reason) : error;
   }

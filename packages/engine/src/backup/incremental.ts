@@ -1,4 +1,11 @@
-import { HoldfastError, type Manifest, type SettledChanges, type Sig, type Stage } from '@holdfast/core';
+import {
+  type DestinationOutcome,
+  HoldfastError,
+  type Manifest,
+  type SettledChanges,
+  type Sig,
+  type Stage,
+} from '@holdfast/core';
 import type { FoundBackup, FoundChain } from '../catalog/chain.ts';
 import { missingObjects } from '../catalog/chain.ts';
 import { findChains } from '../catalog/find-chains.ts';
@@ -36,14 +43,30 @@ export async function makeIncremental(run: Run, plan: IncrementalPlan, o: Sig): 
   const signal = AbortSignal.any([o.signal, stage.signal]);
   try {
     const draft = await dump(run, { ...plan, base, sequence }, stage, { signal });
-    if (!draft) return { manifest: base.manifest, reason: 'nothing changed since', stored: false };
+    if (!draft)
+      return {
+        manifest: base.manifest,
+        reason: 'nothing changed since',
+        stored: false,
+        outcomes: allHold(run),
+      };
     const manifest = completeManifest(draft, tools.clock.now());
     await commitRun(stage, manifest, tools, { signal });
     run.notices.push(...(await afterCommit(manifest, run.chains, tools, o)));
-    return { manifest, reason: `it continues chain ${chain.chain}`, stored: true };
+    return {
+      manifest,
+      reason: `it continues chain ${chain.chain}`,
+      stored: true,
+      outcomes: stage.outcomes,
+    };
   } catch (error) {
     throw stage.signal.aborted ? HoldfastError.from(stage.signal.reason) : error;
   }
+}
+
+/** Where the base was not whole, nothing would have been made of it. */
+function allHold(run: Run): DestinationOutcome[] {
+  return run.tools.destinations.map(({ description }) => ({ destination: description, stored: true }));
 }
 
 interface Dump extends IncrementalPlan {

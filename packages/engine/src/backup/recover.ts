@@ -1,5 +1,6 @@
 import {
   backupName,
+  type DestinationOutcome,
   HoldfastError,
   type Manifest,
   type Sig,
@@ -7,14 +8,20 @@ import {
   type StagedRun,
 } from '@holdfast/core';
 import type { BackupRequest, BackupTools } from '../api.ts';
+import type { FoundChain } from '../catalog/chain.ts';
 import { findChains } from '../catalog/find-chains.ts';
 import { readManifest, sha256Of } from '../manifest-file.ts';
 import { afterCommit } from './commit.ts';
 
 export interface Recovered {
-  /** Of the newest backup that was finished now. */
-  readonly manifest: Manifest | undefined;
+  /** The newest backup that was finished now. */
+  readonly finished: Finished | undefined;
   readonly notices: readonly string[];
+}
+
+export interface Finished {
+  readonly manifest: Manifest;
+  readonly outcomes: readonly DestinationOutcome[];
 }
 
 /**
@@ -23,7 +30,7 @@ export interface Recovered {
  */
 export async function recoverRuns(request: BackupRequest, tools: BackupTools, o: Sig): Promise<Recovered> {
   const notices: string[] = [];
-  let finished: Manifest | undefined;
+  let finished: Finished | undefined;
   for (const found of await tools.staging.recover(request.task, tools.destinations, o)) {
     const { run } = found;
     const name = backupName(run.chain, run.sequence);
@@ -33,9 +40,11 @@ export async function recoverRuns(request: BackupRequest, tools: BackupTools, o:
       notices.push(`what an interrupted run (${name}) left behind was removed`);
       continue;
     }
+    // Before the stage is taken: that a destination cannot be asked now is no reason to give the run up.
+    const next = await stillNext(run, found.manifest, tools, o);
     await using stage = found.stage;
     const manifest = readManifest(found.manifest, `${name} in staging`);
-    if (!(await stillNext(manifest, found.manifest, tools, o))) {
+    if (!next) {
       // Disposing an uncommitted stage removes what it had stored.
       if (run.scope === 'full') await tools.source.forgetChanges({ ...o, label: run.label });
       notices.push(`an interrupted run (${name}) was dropped: its chain has gone on without it`);
@@ -44,13 +53,26 @@ export async function recoverRuns(request: BackupRequest, tools: BackupTools, o:
     await commitAgain(stage, run, tools, o);
     tools.observer({ kind: 'step', step: 'committed', detail: name });
     const chains = await findChains(firstOf(tools), request.task, o);
-    notices.push(
-      ...(await afterCommit(manifest, chains, tools, o)),
-      `an interrupted run was finished: ${name}`,
-    );
-    finished = manifest;
+    if (isOvertaken(manifest, chains)) await tools.source.forgetChanges({ ...o, label: run.label });
+    else notices.push(...(await afterCommit(manifest, chains, tools, o)));
+    notices.push(`an interrupted run was finished: ${name}`);
+    finished = { manifest, outcomes: stage.outcomes };
   }
-  return { manifest: finished, notices };
+  return { finished, notices };
+}
+
+/**
+ * Whether another full of this database, of another node or generation, is newer than one that waited: then that one's
+ * chain goes on, and must keep its changes. Both times are the source's own.
+ */
+function isOvertaken(manifest: Manifest, chains: readonly FoundChain[]): boolean {
+  if (manifest.scope !== 'full') return false;
+  return chains.some(({ chain, backups }) => {
+    const newest = backups[0]?.manifest;
+    if (!newest || chain === manifest.chain || newest.source.identity !== manifest.source.identity)
+      return false;
+    return newest.state !== null && newest.to.timeMs > manifest.to.timeMs;
+  });
 }
 
 /** What fails for good is not tried a third time: then nothing is kept for it in the source either. */
@@ -58,26 +80,20 @@ async function commitAgain(stage: Stage, run: StagedRun, tools: BackupTools, o: 
   try {
     await stage.commit(o);
   } catch (error) {
-    const failure = HoldfastError.from(error);
-    const passes = failure.retryable || failure.code === 'cancelled';
-    // Only then is it known whether a manifest that was begun is anywhere.
+    // Only then is it known whether the backup may still come to exist.
     await stage[Symbol.asyncDispose]();
-    if (run.scope === 'full' && !passes && !stage.mayExist)
-      await tools.source.forgetChanges({ ...o, label: run.label });
-    throw failure;
+    if (run.scope === 'full' && !stage.survives) await tools.source.forgetChanges({ ...o, label: run.label });
+    throw error;
   }
 }
 
 /** Whether a sealed backup is already at the destination, or is the one that follows its chain's newest there. */
-async function stillNext(
-  manifest: Manifest,
-  bytes: Uint8Array,
-  tools: BackupTools,
-  o: Sig,
-): Promise<boolean> {
-  if (manifest.scope === 'full') return true;
-  const chains = await findChains(firstOf(tools), manifest.task, o);
-  const chain = chains.find((one) => one.chain === manifest.chain);
+async function stillNext(run: StagedRun, bytes: Uint8Array, tools: BackupTools, o: Sig): Promise<boolean> {
+  if (run.scope === 'full') return true;
+  // Its seal has its hash: it is what a run of ours wrote.
+  const manifest = JSON.parse(Buffer.from(bytes).toString('utf8')) as Manifest;
+  const chains = await findChains(firstOf(tools), run.task, o);
+  const chain = chains.find((one) => one.chain === run.chain);
   const own = sha256Of(bytes);
   if (chain?.backups.some(({ sha256 }) => sha256 === own)) return true;
   return chain?.backups.at(-1)?.sha256 === manifest.previous?.sha256;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { type ChangesResult, RowDigest, type SegmentEntry, type Stage } from '@holdfast/core';
+import { type ChangesResult, RowDigest, type RunEvent, type SegmentEntry, type Stage } from '@holdfast/core';
 import {
   FakeClock,
   MemoryDatabase,
@@ -18,9 +18,11 @@ import { RunWriter } from './run-writer.ts';
 
 let folder: TemporaryFolder;
 let pushed: SegmentEntry[];
+let events: RunEvent[];
 beforeEach(async () => {
   folder = await temporaryFolder();
   pushed = [];
+  events = [];
 });
 afterEach(() => folder[Symbol.asyncDispose]());
 
@@ -35,7 +37,7 @@ function writerOf(segmentBytesTarget: number, workersMax = 2): RunWriter {
     scope: 'incremental',
     image: false,
     workersMax,
-    observer: () => {},
+    observer: (event) => events.push(event),
     clock: new FakeClock({ jumps: true }),
     segmentBytesTarget,
   });
@@ -124,6 +126,17 @@ describe('changes', () => {
   });
 });
 
+/** Of each table that was planned: how many of its chunks were told as done. */
+function told(): { planned: number; started: number; done: number; last: RunEvent | undefined } {
+  const chunks = events.filter((event) => event.kind === 'chunks');
+  return {
+    planned: events.flatMap((event) => (event.kind === 'plan' ? event.tables : [])).length,
+    started: new Set(chunks.flatMap(({ started }) => started)).size,
+    done: new Set(chunks.flatMap(({ done }) => done.map(({ table }) => table))).size,
+    last: chunks.at(-1),
+  };
+}
+
 describe('a view', () => {
   async function write(tables: number, target: number): Promise<ReturnType<RunWriter['finish']>> {
     const database = new MemoryDatabase();
@@ -147,6 +160,8 @@ describe('a view', () => {
     const written = await write(20, 1e9);
     expect(written.segments.map(({ name }) => name)).toEqual(['0001-incremental-001.ndjson.zst']);
     expect((await readBack(written)).flat()).toHaveLength(20 + 20);
+    expect(told()).toMatchObject({ planned: 20, started: 20, done: 20 });
+    expect(told().last).toMatchObject({ tablesDone: 20, chunksDone: 22 });
   });
 
   test('closes a segment that has reached its size, and begins the next one', async () => {
@@ -160,6 +175,8 @@ describe('a view', () => {
     expect(written.segments.length).toBeGreaterThan(1);
     expect(written.chunks).toHaveLength(302);
     const rows = (await readBack(written)).flat().filter((line) => line.startsWith('["row'));
+    expect(told()).toMatchObject({ planned: 300, started: 300, done: 300 });
+    expect(told().last).toMatchObject({ tablesDone: 300, chunksDone: 302 });
     expect(rows.sort()).toEqual(Array.from({ length: 300 }, (_, n) => `["row ${n}"]`).sort());
   }, 60_000);
 });

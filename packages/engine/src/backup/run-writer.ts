@@ -15,6 +15,7 @@ import {
 import { Pool } from '../pool/pool.ts';
 import { type StoredChunk, storeChunk } from '../store/chunk-writer.ts';
 import { SegmentFiller, type StoreInit, type StoreJob, type StoreResult } from '../store/store-role.ts';
+import { TableTally } from './table-tally.ts';
 
 export interface RunWriterOptions {
   readonly stage: Stage;
@@ -40,6 +41,7 @@ export class RunWriter implements AsyncDisposable {
   readonly #filler: SegmentFiller;
   readonly #chunks: StoredChunk[] = [];
   readonly #segments: SegmentEntry[] = [];
+  #tally: TableTally | undefined;
   #doneBytes = 0;
   #totalBytes = 0;
   #rows = 0;
@@ -54,7 +56,11 @@ export class RunWriter implements AsyncDisposable {
     const local = view.chunks.filter((plan) => plan.local);
     const shared = view.chunks.filter((plan) => !plan.local);
     const bytes = sum(shared);
-    this.#totalBytes += bytes + sum(local);
+    // The changes of an incremental are written by now, and nobody knew how many they would be.
+    this.#totalBytes = this.#doneBytes + bytes + sum(local);
+    this.#tally = new TableTally(view.chunks, this.#options.observer);
+    this.#tally.tellPlan();
+    this.#progress(0);
     const inline = bytes < inlineBytesMax && shared.length <= inlineChunksMax;
     if (inline) {
       await this.#writeHere(view, local, o);
@@ -84,10 +90,11 @@ export class RunWriter implements AsyncDisposable {
       signal,
     });
     // The largest first, so that none of them is the one that all others wait for at the end.
-    const jobs = [...shared]
-      .sort((a, b) => b.estimatedBytes - a.estimatedBytes)
-      .map((plan) => ({ plan, knownDigest: o.known.get(plan.path) }));
-    const threads = pool.run(jobs, ({ chunk, closed }) => this.#take(chunk, closed));
+    const plans = [...shared].sort((a, b) => b.estimatedBytes - a.estimatedBytes);
+    const threads = pool.run(this.#jobs(plans, o.known), ({ chunk, closed }, { plan }) => {
+      this.#tally?.end(plan, chunk?.entry);
+      this.#take(chunk, closed);
+    });
     const here = this.#writeHere(view, local, { signal, known: o.known });
     const both = [threads, here].map((work) =>
       work.catch((error: unknown) => {
@@ -99,16 +106,26 @@ export class RunWriter implements AsyncDisposable {
     for (const segment of await pool.end()) this.#take(undefined, segment);
   }
 
+  /** Asked for the next one when a thread is free to begin with it. */
+  *#jobs(plans: readonly ChunkPlan[], known: ReadonlyMap<string, string>): Generator<StoreJob> {
+    for (const plan of plans) {
+      this.#tally?.begin(plan);
+      yield { plan, knownDigest: known.get(plan.path) };
+    }
+  }
+
   async #writeHere(
     reader: Parameters<typeof storeChunk>[1],
     plans: readonly ChunkPlan[],
     o: Sig & { readonly known: ReadonlyMap<string, string> },
   ): Promise<void> {
     for (const plan of plans) {
+      this.#tally?.begin(plan);
       const chunk = await storeChunk(plan, reader, this.#filler.writer, this.#filler.segment, {
         signal: o.signal,
         knownDigest: o.known.get(plan.path),
       });
+      this.#tally?.end(plan, chunk?.entry);
       this.#take(chunk, this.#filler.closeIfFull());
     }
   }

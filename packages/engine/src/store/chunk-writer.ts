@@ -20,6 +20,9 @@ export interface StoredChunk {
 
 const utf8 = new TextEncoder();
 
+/** A comparison moves bytes too, and says so this often: a run that only compares is not stuck. */
+const comparedBytesStep = 1024 * 1024;
+
 /** One chunk at a time: collects its bytes into frames, counts and digests its rows on the way. */
 export class ChunkWriter {
   readonly #rows = new RowDigest();
@@ -115,7 +118,7 @@ export async function storeChunk(
   o: Sig & { readonly knownDigest?: string | undefined },
 ): Promise<StoredChunk | undefined> {
   if (plan.compare && o.knownDigest !== undefined) {
-    const digest = await digestOf(plan, from, { ...o, rows: writer.idle });
+    const digest = await digestOf(plan, from, { ...o, rows: writer.idle, onBytes: writer.onBytes });
     if (digest === o.knownDigest) return undefined;
   }
   if (plan.kind === 'image') {
@@ -132,15 +135,22 @@ export async function storeChunk(
 async function digestOf(
   plan: ChunkPlan,
   from: ChunkReader,
-  { rows, ...o }: Sig & { readonly rows: RowDigest },
+  { rows, onBytes, ...o }: Sig & { readonly rows: RowDigest; readonly onBytes: (bytes: number) => void },
 ): Promise<string> {
   rows.reset();
+  let untoldBytes = 0;
   const said = await drain(plan, from, o, (block) => {
+    untoldBytes += block.length;
+    if (untoldBytes >= comparedBytesStep) {
+      onBytes(untoldBytes);
+      untoldBytes = 0;
+    }
     for (let rest = block; rest.length > 0; ) {
       rest = rest.subarray(rows.append(rest));
       rows.clear();
     }
   });
+  onBytes(untoldBytes);
   assertRows(plan.path, rows.rows, said);
   return rows.digest;
 }

@@ -3,6 +3,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type Destination,
+  type DestinationOutcome,
   HoldfastError,
   type Manifest,
   manifestName,
@@ -101,7 +102,8 @@ class MemoryStage implements Stage {
   #crashed = false;
   #committed = false;
   #disposed = false;
-  mayExist = false;
+  #failure: HoldfastError | undefined;
+  survives = false;
 
   constructor(
     state: StagedState,
@@ -115,6 +117,13 @@ class MemoryStage implements Stage {
     this.#staging = o.staging;
     this.#over = o.over;
     if (state.manifest) for (const segment of state.segments) this.#send(segment);
+  }
+
+  get outcomes(): readonly DestinationOutcome[] {
+    return this.#destinations.map(({ description: destination }) => ({
+      destination,
+      stored: this.#committed,
+    }));
   }
 
   /** From here on as if the process were gone. */
@@ -185,6 +194,15 @@ class MemoryStage implements Stage {
   }
 
   async commit(o: Sig): Promise<void> {
+    try {
+      await this.#commit(o);
+    } catch (error) {
+      this.#failure = HoldfastError.from(error);
+      throw error;
+    }
+  }
+
+  async #commit(o: Sig): Promise<void> {
     await misbehave(this.#staging.faults.commit, 'committing', o);
     this.signal.throwIfAborted();
     const { run, manifest } = this.#state;
@@ -192,7 +210,6 @@ class MemoryStage implements Stage {
     await Promise.all(this.#pushes);
     const name = manifestName(run.sequence, run.scope);
     const sha256 = createHash('sha256').update(manifest).digest('hex');
-    this.mayExist = true;
     for (const destination of this.#destinations)
       await this.#write(destination, name, manifest, { sizeBytes: manifest.length, sha256 });
     if (this.#staging.crashAt === 'manifest-stored') this.crash();
@@ -205,10 +222,11 @@ class MemoryStage implements Stage {
     await Promise.allSettled(this.#pushes);
     if (this.#crashed || this.#disposed) return;
     this.#disposed = true;
-    // A backup that is at a destination can only be finished, by the next run.
+    // A backup that is at a destination can only be finished, by the next run; so is one whose commit may yet succeed.
     const exists = this.#state.stored.some(({ key }) => key.endsWith('.manifest.json'));
-    if (!this.#committed && exists) return;
-    this.mayExist = false;
+    const passes = this.#failure?.retryable || this.#failure?.code === 'cancelled';
+    this.survives = this.#committed || exists || (passes && this.#state.manifest !== undefined);
+    if (!this.#committed && this.survives) return;
     this.#over();
     rmSync(this.directory, { recursive: true, force: true });
     if (this.#committed) return;

@@ -79,7 +79,7 @@ export class Context {
     else if (event.kind === 'notice') {
       this.#told.add(event.text);
       progress.line(`note: ${event.text}`);
-    } else if (this.#parts.debug) {
+    } else if (event.kind === 'step' && this.#parts.debug) {
       progress.line(`step: ${event.step}${event.detail === undefined ? '' : ` ${event.detail}`}`);
     }
   }

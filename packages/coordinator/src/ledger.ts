@@ -26,6 +26,7 @@ import {
   delayTask,
   failRun,
   interruptRun,
+  moveTask,
   newTask,
   pauseTask,
   resumeTask,
@@ -213,12 +214,16 @@ export class Ledger {
     );
   }
 
-  /** Runs of this node that no process of it carries out any more: to be called before it begins any. */
-  async interruptLost(node: string, o: Sig): Promise<readonly RunRecord[]> {
+  /**
+   * Runs that no process carries out any more are interrupted. To be called before this node begins any: then its own
+   * are of a process that is gone.
+   */
+  async interruptLost(isGone: (node: string) => boolean, o: Sig): Promise<readonly RunRecord[]> {
     const lost: RunRecord[] = [];
     for (const { value } of await this.tasks(o)) {
       const { running } = value;
-      if (running?.node !== node) continue;
+      if (!running || !isGone(running.node)) continue;
+      const { node } = running;
       const run = await this.run(running.run, o);
       if (!run) continue;
       const error: ErrorRecord = {
@@ -288,6 +293,19 @@ export class Ledger {
     const key = keys.task(task);
     await this.#store.transact({ checks: [{ key, revision: known.revision }], deletes: [key] }, o);
     return runs;
+  }
+
+  /** Nodes that are alive, as the store knows it. */
+  async nodes(o: Sig): Promise<readonly NodeRecord[]> {
+    const { entries } = await this.#store.list(keys.nodes, o);
+    return entries.map(({ value }) => JSON.parse(value) as NodeRecord);
+  }
+
+  /** Makes `node` responsible: a new generation, whose first run is a full. */
+  async moveTask(task: string, node: string, o: Sig): Promise<TaskRecord> {
+    return this.#changeKnown(task, o, (record) => ({
+      record: record.node === node ? record : moveTask(record, node),
+    }));
   }
 
   async announceNode(node: NodeRecord, session: Session, o: Sig): Promise<void> {

@@ -29,7 +29,9 @@ export interface TaskRecord {
   readonly hasFull: boolean;
   readonly pausedSinceMs?: number;
   readonly delayedUntilMs?: number;
+  /** As declared when this node last looked: a change makes the schedule count anew. */
   readonly disabled?: boolean;
+  readonly schedule?: string;
   readonly owed?: OwedRun;
   readonly running?: RunningRun;
   /** So that ids of runs grow even where the clock goes back. */
@@ -73,6 +75,7 @@ export interface LastAttempt {
 
 export interface GoodBackup {
   readonly run: string;
+  readonly scope: Scope;
   /** `chain/sequence`; of an unchanged incremental: the backup that still is the newest. */
   readonly backup: string;
   /** The backup has everything that was there at this moment. */

@@ -128,7 +128,8 @@ export function beginRun(run: RunRecord, nowMs: number): RunRecord {
 export function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
   const { record, run } = step;
   const asOfMs = run.startedAtMs ?? run.createdAtMs;
-  const good: GoodBackup = { run: run.id, backup: made.backup, asOfMs, endedAtMs: nowMs };
+  const { scope, backup } = made;
+  const good: GoodBackup = { run: run.id, scope, backup, asOfMs, endedAtMs: nowMs };
   const stored = made.destinations.filter((one) => one.stored).map(({ name }) => [name, good] as const);
   const {
     lastError: _error,
@@ -224,4 +225,9 @@ export function delayTask(record: TaskRecord, scope: Scope, untilMs: number): Ta
       reason: `delayed until ${until}`,
     },
   };
+}
+
+/** Another node is responsible: the chain of the one before is closed, and the next run is a full. */
+export function moveTask(record: TaskRecord, node: string): TaskRecord {
+  return { ...record, node, generation: record.generation + 1, hasFull: false };
 }

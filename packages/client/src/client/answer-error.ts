@@ -52,7 +52,18 @@ export function connectionError(caught: unknown, server: string): HoldfastError 
       hint: startHint,
     });
   }
-  const what = code === '' ? (caught instanceof Error ? caught.message : String(caught)) : code;
+  const deepest = causesOf(caught).at(-1);
+  const what = code || (deepest instanceof Error ? deepest.message : String(deepest));
+  if (what === 'bad port') {
+    return new HoldfastError(
+      'config_invalid',
+      `${server} has a port that fetch, as browsers do, never speaks to`,
+      {
+        ...details,
+        hint: 'let the node listen on another one',
+      },
+    );
+  }
   return new HoldfastError('unavailable', `the connection to ${server} broke: ${what}`, {
     ...details,
     hint: startHint,
@@ -62,12 +73,20 @@ export function connectionError(caught: unknown, server: string): HoldfastError 
 const causesMax = 5;
 
 function codeOf(caught: unknown): string {
-  let error = caught;
-  for (let depth = 0; depth < causesMax && error instanceof Error; depth += 1) {
+  for (const error of causesOf(caught)) {
     const { code } = error as { code?: unknown };
     if (typeof code === 'string' && code !== '') return code;
-    // What tried several addresses tells of each.
-    error = error.cause ?? (error instanceof AggregateError ? error.errors[0] : undefined);
   }
   return '';
+}
+
+/** What was thrown, and what that was caused by, and so on. */
+function causesOf(caught: unknown): unknown[] {
+  const chain: unknown[] = [caught];
+  for (let error = caught; error instanceof Error && chain.length < causesMax; ) {
+    // What tried several addresses tells of each.
+    error = error.cause ?? (error instanceof AggregateError ? error.errors[0] : undefined);
+    if (error !== undefined) chain.push(error);
+  }
+  return chain;
 }

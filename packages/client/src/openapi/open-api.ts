@@ -17,6 +17,9 @@ export interface OpenApiOperation {
   readonly [field: string]: unknown;
 }
 
+const otherError = 'OtherError';
+const errorContent = { 'application/json': { schema: { $ref: `${refPrefix}ErrorBody` } } };
+
 /** The contract as an OpenAPI 3.1 document. */
 export function openApi(): OpenApiDocument {
   const converted = jsonSchemas();
@@ -39,9 +42,10 @@ export function openApi(): OpenApiDocument {
     paths,
     components: {
       schemas: converted.named,
-      responses: Object.fromEntries(
-        errorStatuses().map((status) => [responseName(status), errorResponse(status)]),
-      ),
+      responses: Object.fromEntries([
+        ...errorStatuses().map((status) => [responseName(status), errorResponse(status)]),
+        [otherError, { description: 'any other error; go by its code', content: errorContent }],
+      ]),
       securitySchemes: {
         token: {
           type: 'http',
@@ -108,6 +112,7 @@ function responses(route: NamedRoute, converted: JsonSchemas): Record<string, un
         .filter((failure) => failure !== status && failure !== otherStatus?.status)
         .map((failure) => [failure, { $ref: `#/components/responses/${responseName(failure)}` }]),
     ),
+    default: { $ref: `#/components/responses/${otherError}` },
   };
 }
 
@@ -154,7 +159,7 @@ function errorResponse(status: number): object {
   if (transport !== undefined) lines.push(`\`${transport.code}\`: ${transport.means}`);
   return {
     description: lines.join('; '),
-    content: { 'application/json': { schema: { $ref: `${refPrefix}ErrorBody` } } },
+    content: errorContent,
   };
 }
 

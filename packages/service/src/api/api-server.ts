@@ -39,6 +39,8 @@ export interface ApiServer extends AsyncDisposable {
   readonly address: ListenAddress;
   /** As they are served: `GET /v1/tasks/{task}`. */
   readonly routes: readonly string[];
+  /** How many clients read events now. */
+  readonly streams: number;
 }
 
 /**
@@ -84,6 +86,9 @@ export async function openApiServer(options: ApiServerOptions): Promise<ApiServe
     url: urlOf(address, tls !== undefined),
     address,
     routes: served,
+    get streams() {
+      return streams.count;
+    },
     [Symbol.asyncDispose]: () => {
       closing ??= close();
       return closing;

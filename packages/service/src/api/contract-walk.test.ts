@@ -1,6 +1,7 @@
 import { type NamedRoute, openApi, type RouteExample, routes } from '@holdfast/client';
-import { HoldfastError } from '@holdfast/core';
+import { HoldfastError, Secret } from '@holdfast/core';
 import { expect, it } from 'vitest';
+import { rawRequest } from './raw-request.fixture.ts';
 import { each, never, openTestServer, post, type TestServer, until } from './server.fixture.ts';
 
 const jsonRoutes = routes.filter(({ kind }) => kind === 'json');
@@ -142,4 +143,34 @@ it('an answer that is not of the contract is our own fault; fields it does not k
   test.answer('testNotification', { delivered: true, password: 'x' });
   const response = await test.fetch('/v1/notifications/on-call/test', post({}));
   expect(await response.json()).toEqual({ delivered: true });
+});
+
+it.each(routes)('each refusal that $name may meet is in the OpenAPI document', async (route) => {
+  const token = new Secret('0123456789abcdef0123');
+  await using test = await openTestServer({ token });
+  const path = route.path.replace(/\{(\w+)\}/g, (_, key: string) => String(route.examples[0]?.input[key]));
+  const url = `${test.server.url}${path}`;
+  const fine = { authorization: `Bearer ${token.reveal()}`, 'content-type': 'application/json' };
+  const body = route.method === 'POST' ? { body: '{}' } : {};
+  const answers = [
+    await rawRequest(`${url}?x=1`, { method: route.method, headers: fine, ...body }),
+    await rawRequest(url, { method: route.method, headers: { 'content-type': 'application/json' }, ...body }),
+    await rawRequest(url, { method: route.method, headers: { ...fine, host: 'evil.example' }, ...body }),
+    await rawRequest(url, { method: route.method, headers: { ...fine, origin: 'null' }, ...body }),
+    ...(route.method === 'GET'
+      ? []
+      : [
+          await rawRequest(url, {
+            method: route.method,
+            headers: { ...fine, 'content-type': 'a/b' },
+            ...body,
+          }),
+        ]),
+  ].map(({ status }) => status);
+  const answered = [route.status, route.otherStatus?.status];
+  const refused = answers.filter((status) => !answered.includes(status));
+  const documented = openApi().paths[route.path]?.[route.method.toLowerCase()]?.responses ?? {};
+  expect(Object.keys(documented)).toEqual(expect.arrayContaining(refused.map(String)));
+  if (!route.open) expect(refused).toEqual(expect.arrayContaining([400, 401, 403, 421]));
+  expect(refused.includes(415)).toBe(route.method === 'POST');
 });

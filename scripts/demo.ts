@@ -1,5 +1,5 @@
 /**
- * `npm start`: Holdfast's main job once, before one's eyes, on a sample of its own: a small shop in SQLite, a full
+ * `npm run demo`: Holdfast's main job once, before one's eyes, on a sample of its own: a small shop in SQLite, a full
  * backup, some sales, an incremental, a check, the shop as it was at a moment between two sales, and a comparison.
  */
 import { spawnSync } from 'node:child_process';
@@ -7,9 +7,10 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeShop, openShop, sell } from './sample-shop.ts';
 
 const root = join(import.meta.dirname, '..');
-const sample = join(root, '.holdfast', 'sample');
+const sample = join(root, '.holdfast', 'demo');
 const shop = join(sample, 'shop.db');
 const restored = join(sample, 'shop-before-the-mistake.db');
 const backups = join(sample, 'backups');
@@ -30,47 +31,6 @@ function holdfast(...args: string[]): void {
     env: { ...process.env, HOLDFAST_STAGING: staging },
   });
   if (status !== 0) throw new Error(`the command ended with exit code ${status}`);
-}
-
-function openShop(file: string): DatabaseSync {
-  const database = new DatabaseSync(file);
-  database.exec('PRAGMA journal_mode=WAL; PRAGMA busy_timeout=10000; PRAGMA foreign_keys=ON');
-  return database;
-}
-
-function makeShop(): void {
-  using database = openShop(shop);
-  database.exec(`
-    CREATE TABLE products (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, price NUMERIC NOT NULL, stock INTEGER NOT NULL CHECK (stock >= 0));
-    CREATE TABLE sales (id INTEGER PRIMARY KEY, product INTEGER NOT NULL REFERENCES products, quantity INTEGER NOT NULL, at TEXT NOT NULL);
-    CREATE INDEX sales_by_product ON sales (product);
-    CREATE VIEW revenue AS SELECT name, sum(quantity) AS sold, sum(quantity * price) AS revenue FROM sales JOIN products ON products.id = product GROUP BY name;
-    BEGIN`);
-  const add = database.prepare('INSERT INTO products (name, price, stock) VALUES (?, ?, 1000000)');
-  for (const [kind, price] of [
-    ['rope', 4.5],
-    ['anchor', 180],
-    ['lamp', 32.9],
-    ['kelp soap', 3.2],
-  ] as const) {
-    for (let size = 1; size <= 50; size++) add.run(`${kind} no. ${size}`, price * size);
-  }
-  database.exec('COMMIT');
-  sell(database, 20_000);
-}
-
-/** One transaction of sales: stock and sales always agree. */
-function sell(database: DatabaseSync, count: number): void {
-  database.exec('BEGIN IMMEDIATE');
-  const take = database.prepare('UPDATE products SET stock = stock - ? WHERE id = ?');
-  const note = database.prepare("INSERT INTO sales (product, quantity, at) VALUES (?, ?, datetime('now'))");
-  for (let n = 0; n < count; n++) {
-    const product = 1 + ((n * 7919) % 200);
-    const quantity = 1 + (n % 3);
-    take.run(quantity, product);
-    note.run(product, quantity);
-  }
-  database.exec('COMMIT');
 }
 
 /** Everything in the shop, as one text. */
@@ -95,7 +55,7 @@ rmSync(sample, { recursive: true, force: true });
 mkdirSync(sample, { recursive: true });
 
 say('A small shop, in a SQLite file.');
-makeShop();
+makeShop(shop);
 console.log(`${relative(root, shop)}: ${count(shop)}`);
 
 say('Let it keep its changes, so that incrementals can follow, and moments inside them.');
@@ -134,6 +94,4 @@ say('Compared, row by row.');
 if (contents(restored) !== before) throw new Error('the restored shop differs from the shop at that moment');
 console.log(`${relative(root, restored)}: ${count(restored)}: every row is as it was at ${moment}.`);
 
-say(
-  'Next: npx holdfast --help, and README.md. The sample is in .holdfast/sample; each npm start makes it anew.',
-);
+say('Next: npx holdfast --help, and README.md. The sample is in .holdfast/demo; each run makes it anew.');

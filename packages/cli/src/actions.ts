@@ -6,6 +6,20 @@ export type Action = (call: Call<CommandSpec>, context: Context) => Promise<numb
 
 /** Each loads its command when it is asked for: no command pays for the others. */
 export const actions: Readonly<Record<string, () => Promise<Action>>> = {
+  start: async () => (await import('./commands/start.ts')).runStart as Action,
+  plan: async () => (await import('./commands/objects.ts')).runPlan as Action,
+  apply: async () => (await import('./commands/objects.ts')).runApply as Action,
+  export: async () => (await import('./commands/objects.ts')).runExport as Action,
+  run: async () => (await import('./commands/run.ts')).runRun as Action,
+  tasks: async () => (await import('./commands/tasks.ts')).runTasks as Action,
+  status: async () => (await import('./commands/status.ts')).runStatus as Action,
+  history: async () => (await import('./commands/history.ts')).runHistory as Action,
+  logs: async () => (await import('./commands/history.ts')).runLogs as Action,
+  cancel: async () => (await import('./commands/tasks.ts')).runCancel as Action,
+  pause: async () => (await import('./commands/tasks.ts')).runPause as Action,
+  resume: async () => (await import('./commands/tasks.ts')).runResume as Action,
+  delay: async () => (await import('./commands/tasks.ts')).runDelay as Action,
+  'notification test': async () => (await import('./commands/tasks.ts')).runNotificationTest as Action,
   backup: async () => (await import('./commands/backup.ts')).runBackup as Action,
   list: async () => (await import('./commands/list.ts')).runList as Action,
   show: async () => (await import('./commands/show.ts')).runShow as Action,

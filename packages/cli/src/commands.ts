@@ -1,40 +1,9 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these placeholders are Holdfast's own
-import {
-  backupOptions,
-  checkOptions,
-  listOptions,
-  type OptionSpec,
-  restoreOptions,
-  showOptions,
-  type ValuesOf,
-} from './options.ts';
+import type { CommandSpec, OperandSpec } from './command-spec.ts';
+import { nodeCommands } from './node-commands.ts';
+import { backupOptions, checkOptions, listOptions, restoreOptions, showOptions } from './options.ts';
 
-export interface OperandSpec {
-  readonly label: string;
-  readonly least: 0 | 1;
-  readonly many: boolean;
-  /** URLs get a warning when they hold a password. */
-  readonly url: boolean;
-  readonly help: string;
-}
-
-export interface CommandSpec {
-  /** One word, or two: `source prepare`. */
-  readonly name: string;
-  readonly summary: string;
-  readonly description: string;
-  readonly operand?: OperandSpec;
-  readonly options: readonly OptionSpec[];
-  readonly examples: readonly { readonly says: string; readonly line: string }[];
-  /** Its work happens in a process of its own, which is started while the arguments are still being read. */
-  readonly runs: boolean;
-}
-
-/** What the parser made of a command line. */
-export interface Call<Spec extends CommandSpec> {
-  readonly values: ValuesOf<Spec['options']>;
-  readonly operands: readonly string[];
-}
+export type { Call, CommandSpec, OperandSpec } from './command-spec.ts';
 
 export const backup = {
   name: 'backup',
@@ -195,6 +164,7 @@ export const sourceForget = {
 } as const satisfies CommandSpec;
 
 export const commands: readonly CommandSpec[] = [
+  ...nodeCommands,
   backup,
   list,
   show,

@@ -1,6 +1,6 @@
 import type { Clock, RunEvent } from '@holdfast/core';
 import { type ReportOf, type RunProcess, type RunRequest, runInChild } from '@holdfast/service';
-import { ProgressLine } from './progress.ts';
+import { ProgressLine, StatusLine } from './progress.ts';
 import { type Colors, colorsFor, type Terminal } from './terminal.ts';
 
 /** How a run is carried out; tests put a fake here. */
@@ -46,6 +46,16 @@ export class Context {
 
   get elapsedMs(): number {
     return this.clock.elapsed() - this.#startedAtMs;
+  }
+
+  /** Aborts when what works here is to end at once. */
+  get killSignal(): AbortSignal {
+    return this.#parts.killSignal;
+  }
+
+  /** On stderr, for work that another process does. */
+  statusLine(): StatusLine {
+    return new StatusLine({ out: this.terminal.err, clock: this.clock });
   }
 
   /** Notices that were not printed while the run went on. */

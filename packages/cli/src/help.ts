@@ -4,8 +4,13 @@ import { commonOptions, type OptionSpec } from './options.ts';
 const widthMax = 100;
 
 /** `--workers <N>` */
-export function optionTerm(spec: OptionSpec): string {
+export function longTerm(spec: OptionSpec): string {
   return spec.label === undefined ? `--${spec.name}` : `--${spec.name} <${spec.label}>`;
+}
+
+/** `-f, --file <FILE>` */
+export function optionTerm(spec: OptionSpec): string {
+  return spec.short === undefined ? longTerm(spec) : `-${spec.short}, ${longTerm(spec)}`;
 }
 
 /** What follows from a row of the table beside its help: default, range, choices, what it excludes. */
@@ -28,7 +33,7 @@ export function usageLine(spec: CommandSpec): string {
     const label = operand.many ? `${operand.label}…` : operand.label;
     words.push(operand.least > 0 ? label : `[${label}]`);
   }
-  words.push(...spec.options.filter((option) => option.required).map(optionTerm), '[options]');
+  words.push(...spec.options.filter((option) => option.required).map(longTerm), '[options]');
   return words.join(' ');
 }
 
@@ -87,6 +92,7 @@ export const exitCodes = [
   { code: '2', means: 'usage, configuration, or a privilege is missing: someone has to change something' },
   { code: '3', means: 'the environment: a server, network or disk failed; trying again may help' },
   { code: '4', means: 'the data: a backup is damaged, or is not there' },
+  { code: '5', means: '`plan` found changes' },
   { code: '130', means: 'stopped on request' },
 ] as const;
 

@@ -14,9 +14,12 @@ export function parseValue(spec: OptionSpec, text: string, before: unknown): unk
     case 'flag':
       return true;
     case 'urls':
+    case 'files':
       return [...((before as readonly string[] | undefined) ?? []), notEmpty(spec, text)];
     case 'url':
     case 'folder':
+    case 'file':
+    case 'run':
       return notEmpty(spec, text);
     case 'path':
       return notEmpty(spec, text).startsWith('/') ? text : `/${text}`;
@@ -44,7 +47,11 @@ function parseDuration(spec: OptionSpec, text: string): number {
   const ms = match ? Math.round(Number(match[1]) * (unitsMs[match[2] ?? ''] ?? Number.NaN)) : Number.NaN;
   const [least = 0, most = Number.MAX_SAFE_INTEGER] = spec.range ?? [];
   if (ms >= least && ms <= most) return ms;
-  throw expected(spec, `a time with its unit (ms, s, m, h), at most ${most / 3_600_000}h, such as 15s`, text);
+  throw expected(
+    spec,
+    `a time with its unit (ms, s, m, h, d), at most ${most / 3_600_000}h, such as 15s`,
+    text,
+  );
 }
 
 function inRange(spec: OptionSpec, value: number, text: string): number {

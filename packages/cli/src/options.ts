@@ -7,7 +7,11 @@ export interface OptionTypes {
   /** May be given more than once. */
   urls: readonly string[];
   folder: string;
+  file: string;
+  /** May be given more than once. */
+  files: readonly string[];
   task: string;
+  run: string;
   path: string;
   choice: string;
   count: number;
@@ -19,6 +23,8 @@ export interface OptionTypes {
 /** One row of a command's option table: the parser, `--help` and docs/cli.md all come from it. */
 export interface OptionSpec {
   readonly name: string;
+  /** One letter that means the same. */
+  readonly short?: string;
   readonly type: keyof OptionTypes;
   /** How its value is called in help; a flag has none. */
   readonly label?: string;

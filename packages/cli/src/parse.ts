@@ -1,7 +1,7 @@
 import { HoldfastError } from '@holdfast/core';
 import { Command, CommanderError, Option } from 'commander';
 import { type Call, type CommandSpec, commands } from './commands.ts';
-import { commandHelp, optionTerm, programHelp } from './help.ts';
+import { commandHelp, longTerm, optionTerm, programHelp } from './help.ts';
 import { parseValue } from './option-values.ts';
 import { commonOptions, type OptionSpec } from './options.ts';
 
@@ -84,7 +84,7 @@ function addCommand(program: Command, spec: CommandSpec): Command {
 }
 
 function toOption(spec: OptionSpec): Option {
-  const option = new Option(spec.label === undefined ? `--${spec.name}` : `--${spec.name} <${spec.label}>`);
+  const option = new Option(`${spec.short ? `-${spec.short}, ` : ''}${longTerm(spec)}`);
   if (spec.type !== 'flag')
     option.argParser((text: string, before: unknown) => parseValue(spec, text, before));
   if (spec.excludes) option.conflicts(spec.excludes.map((name) => attributeOf(name)));

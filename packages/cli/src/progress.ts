@@ -18,32 +18,26 @@ export interface ProgressOptions {
   readonly clock: Clock;
 }
 
-/** Shows how far a run is: one line that is redrawn on a terminal, a plain line now and then elsewhere. */
-export class ProgressLine {
+/** How work is getting on: one line that is redrawn on a terminal, a plain line now and then elsewhere. */
+export class StatusLine {
   readonly #out: Out;
   readonly #clock: Clock;
-  #samples: { readonly atMs: number; readonly doneBytes: number }[] = [];
-  #phase: string | undefined;
   #shownAtMs: number;
   #drawn = false;
 
   constructor(o: ProgressOptions) {
     this.#out = o.out;
     this.#clock = o.clock;
-    // A short run prints no plain line at all; a terminal shows the first progress at once.
+    // Short work prints no plain line at all; a terminal shows the first one at once.
     this.#shownAtMs = o.out.isTerminal ? Number.NEGATIVE_INFINITY : o.clock.elapsed();
   }
 
-  show(progress: Progress): void {
+  /** Asks for the text only when it is time to show it. */
+  show(textOf: () => string): void {
     const nowMs = this.#clock.elapsed();
-    if (progress.phase !== this.#phase) {
-      this.#phase = progress.phase;
-      this.#samples = [];
-    }
-    this.#sample(nowMs, progress.doneBytes);
     if (nowMs - this.#shownAtMs < (this.#out.isTerminal ? redrawEveryMs : lineEveryMs)) return;
     this.#shownAtMs = nowMs;
-    const text = describeProgress(progress, this.#rate());
+    const text = textOf();
     if (!this.#out.isTerminal) {
       this.#out.write(`${text}\n`);
       return;
@@ -63,6 +57,36 @@ export class ProgressLine {
     if (!this.#drawn) return;
     this.#out.write(clearLine);
     this.#drawn = false;
+  }
+}
+
+/** Shows how far a run of this command is. */
+export class ProgressLine {
+  readonly #line: StatusLine;
+  readonly #clock: Clock;
+  #samples: { readonly atMs: number; readonly doneBytes: number }[] = [];
+  #phase: string | undefined;
+
+  constructor(o: ProgressOptions) {
+    this.#line = new StatusLine(o);
+    this.#clock = o.clock;
+  }
+
+  show(progress: Progress): void {
+    if (progress.phase !== this.#phase) {
+      this.#phase = progress.phase;
+      this.#samples = [];
+    }
+    this.#sample(this.#clock.elapsed(), progress.doneBytes);
+    this.#line.show(() => describeProgress(progress, this.#rate()));
+  }
+
+  line(text: string): void {
+    this.#line.line(text);
+  }
+
+  clear(): void {
+    this.#line.clear();
   }
 
   #sample(atMs: number, doneBytes: number): void {

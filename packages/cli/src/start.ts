@@ -16,8 +16,8 @@ export async function start(argv: readonly string[]): Promise<void> {
   const clock = new SystemClock();
   const signals = stopSignals(clock);
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, () => signals.request(name));
-  // A run's process is killed by the second request; what works in this one is left where it is.
-  if (!runProcess) signals.kill.addEventListener('abort', () => process.exit(130));
+  // A run's process, and a node's, are killed by the second request; what works in this one is left where it is.
+  if (!runProcess && argv[0] !== 'start') signals.kill.addEventListener('abort', () => process.exit(130));
   for (const stream of [process.stdout, process.stderr]) {
     stream.on('error', (error: NodeJS.ErrnoException) => {
       // Whoever read our output has seen enough: `holdfast list | head`.

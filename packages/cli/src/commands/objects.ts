@@ -1,0 +1,105 @@
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import type { ObjectChange, ObjectFile, ObjectsPlan } from '@holdfast/client';
+import { HoldfastError } from '@holdfast/core';
+import type { Call } from '../commands.ts';
+import { connect } from '../connect.ts';
+import type { Context } from '../context.ts';
+import type { apply, exportObjects, plan } from '../node-commands.ts';
+import { counted } from '../units.ts';
+
+/** `plan` tells a script that there is something to do. */
+const changesExitCode = 5;
+
+export async function runPlan({ values }: Call<typeof plan>, context: Context): Promise<number> {
+  const { signal } = context;
+  const client = await connect(values, context);
+  const files = await readFiles(values.file);
+  const planned = await client.planObjects({ files, prune: values.prune, signal });
+  warn(planned, context);
+  context.answer(planned, () => describePlan(planned, context));
+  return planned.changes.length === 0 ? 0 : changesExitCode;
+}
+
+export async function runApply({ values }: Call<typeof apply>, context: Context): Promise<number> {
+  const { signal } = context;
+  const client = await connect(values, context);
+  const files = await readFiles(values.file);
+  const { revision } = values;
+  const applied = await client.applyObjects({
+    files,
+    prune: values.prune,
+    signal,
+    ...(revision === undefined ? {} : { revision }),
+  });
+  warn(applied, context);
+  context.answer(applied, () =>
+    applied.applied
+      ? `${diff(applied.changes, context)}applied, as revision ${applied.revision}\n`
+      : 'nothing to change\n',
+  );
+  return 0;
+}
+
+export async function runExport({ values }: Call<typeof exportObjects>, context: Context): Promise<number> {
+  const client = await connect(values, context);
+  const declared = await client.getObjects({ signal: context.signal });
+  context.answer(declared, () => declared.yaml);
+  return 0;
+}
+
+async function readFiles(names: readonly string[]): Promise<ObjectFile[]> {
+  return Promise.all(
+    names.map(async (name) => ({ name: name === '-' ? 'stdin' : name, text: await readText(name) })),
+  );
+}
+
+async function readText(name: string): Promise<string> {
+  try {
+    return name === '-' ? await text(process.stdin) : await readFile(name, 'utf8');
+  } catch (cause) {
+    const code = (cause as NodeJS.ErrnoException).code ?? 'an unknown error';
+    throw new HoldfastError('config_invalid', `${name} cannot be read: ${code}`, {
+      hint: 'name files with -f FILE, once for each',
+      cause,
+    });
+  }
+}
+
+function warn({ warnings }: ObjectsPlan, context: Context): void {
+  if (context.json) return;
+  for (const { where, text: says } of warnings) {
+    context.terminal.err.write(`${context.colors.yellow('warning:')} ${where}: ${says}\n`);
+  }
+}
+
+function describePlan({ changes, revision }: ObjectsPlan, context: Context): string {
+  if (changes.length === 0) return 'nothing to change\n';
+  return `${diff(changes, context)}\nto make it so: holdfast apply with the same files (and --revision ${revision}, to be sure that it is this)\n`;
+}
+
+const marks = { add: '+', change: '~', remove: '-' } as const;
+
+function diff(changes: readonly ObjectChange[], context: Context): string {
+  const { green, yellow, red } = context.colors;
+  const paint = { add: green, change: yellow, remove: red } as const;
+  const lines = changes.flatMap(({ action, kind, name, fields }) => [
+    paint[action](`${marks[action]} ${kind} ${name}`),
+    ...(action === 'remove' ? [] : fields.map((field) => `    ${field.field}: ${fieldText(action, field)}`)),
+  ]);
+  const counts = (['add', 'change', 'remove'] as const).map(
+    (action) => `${changes.filter((change) => change.action === action).length} to ${action}`,
+  );
+  return `${lines.join('\n')}\n${counts.join(', ')}: ${counted(changes.length, 'change')} in all\n`;
+}
+
+function fieldText(action: ObjectChange['action'], field: ObjectChange['fields'][number]): string {
+  const { from, to } = field;
+  if (action === 'add') return show(to);
+  return `${show(from)} -> ${show(to)}`;
+}
+
+function show(value: unknown): string {
+  if (value === undefined) return '(none)';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}

@@ -1,0 +1,59 @@
+import type { Message, Step, TaskRecord } from '@holdfast/coordinator';
+import type { DeclaredNotification, ErrorRecord, NotificationEvent } from '@holdfast/core';
+
+export interface AlertContext {
+  readonly notifications: Readonly<Record<string, DeclaredNotification>>;
+  readonly node: string;
+  readonly nowMs: number;
+}
+
+/**
+ * What the end of a run has to tell: the first failure of a row of them, and the first success after. Each once: the
+ * record says what has been told, and changes in the same transaction.
+ */
+export function messagesOfEnd(before: TaskRecord, after: Step, context: AlertContext): readonly Message[] {
+  const { run, record } = after;
+  if (run.state === 'failed' && before.failingSinceMs === undefined) {
+    return messages('failure', record.task, context, {
+      run: run.id,
+      text: `backup of task ${record.task} failed: ${run.error?.message ?? 'no reason given'}`,
+      ...(run.error && { error: run.error }),
+    });
+  }
+  const wasBad = before.failingSinceMs ?? before.overdueSinceMs;
+  if (run.state === 'succeeded' && wasBad !== undefined) {
+    const since = new Date(wasBad).toISOString();
+    return messages('recovery', record.task, context, {
+      run: run.id,
+      text: `task ${record.task} has a good backup again (${run.made?.backup ?? run.id}), after failing since ${since}`,
+    });
+  }
+  return [];
+}
+
+export function messagesOfOverdue(
+  record: TaskRecord,
+  reason: string,
+  context: AlertContext,
+): readonly Message[] {
+  return messages('overdue', record.task, context, { text: `task ${record.task} is overdue: ${reason}` });
+}
+
+function messages(
+  event: NotificationEvent,
+  task: string,
+  context: AlertContext,
+  what: { readonly text: string; readonly run?: string; readonly error?: ErrorRecord },
+): readonly Message[] {
+  return Object.entries(context.notifications)
+    .filter(([, { on }]) => on === undefined || on.includes(event))
+    .map(([name]) => ({
+      id: `${new Date(context.nowMs).toISOString()}-${task}-${event}-${name}`,
+      event,
+      task,
+      atMs: context.nowMs,
+      to: name,
+      node: context.node,
+      ...what,
+    }));
+}

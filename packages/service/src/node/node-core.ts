@@ -1,0 +1,182 @@
+import { join } from 'node:path';
+import { ClusterView, Ledger, type RunRecord } from '@holdfast/coordinator';
+import { type Clock, type ClusterStore, HoldfastError, type Sig } from '@holdfast/core';
+import type { Logger } from 'pino';
+import type { NodeConfig } from '../config/node-config.ts';
+import { NodeMetrics } from '../metrics/node-metrics.ts';
+import { Outbox } from '../notify/outbox.ts';
+import { runInChild } from '../run-parent.ts';
+import { Feed } from './feed.ts';
+import { Membership } from './membership.ts';
+import type { NodeParts } from './node-parts.ts';
+import { RunLogs } from './run-log.ts';
+import { type Execute, Runner } from './runner.ts';
+import { Schedules } from './schedules.ts';
+import { StorageWatch } from './storage-watch.ts';
+import { type Ending, type Service, Supervisor } from './supervisor.ts';
+import { TakeOver } from './take-over.ts';
+import { viewOfTask } from './task-handlers.ts';
+import { TaskKeeper } from './task-keeper.ts';
+import { TaskScheduler } from './task-scheduler.ts';
+import { runView } from './views.ts';
+
+export interface NodeCoreOptions {
+  readonly config: NodeConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly store: ClusterStore;
+  /** How a run is carried out; without it, in a process of its own. */
+  readonly execute?: Execute | undefined;
+}
+
+/** The working parts of a node on a store, without its API. */
+export class NodeCore {
+  readonly parts: NodeParts;
+  readonly #services: Services;
+
+  private constructor(parts: NodeParts, services: Services) {
+    this.parts = parts;
+    this.#services = services;
+  }
+
+  /** Reads what the store has; begins nothing. */
+  static async open(options: NodeCoreOptions, o: Sig): Promise<NodeCore> {
+    const parts = makeParts(options);
+    await parts.ledger.prepare(o);
+    const since = await parts.view.load(o);
+    return new NodeCore(parts, makeServices(parts, since));
+  }
+
+  /**
+   * Works until it is asked to end. On `drain` nothing new begins, and what runs may finish; on `stop` runs are ended in
+   * good order and go on at the next start; on `kill` their processes are ended at once.
+   */
+  async run(ending: Ending & { readonly kill: AbortSignal }): Promise<void> {
+    const { supervisor, runner } = this.parts;
+    const kill = (): void => runner.kill(HoldfastError.from(ending.kill.reason));
+    ending.kill.addEventListener('abort', kill, { once: true });
+    const quiet = new AbortController();
+    const over = new AbortController();
+    const foundations = supervisor.run(this.#services.foundations, { drain: over.signal, stop: over.signal });
+    const tellers = supervisor.run(this.#services.tellers, { drain: quiet.signal, stop: over.signal });
+    try {
+      await supervisor.run(this.#services.workers, ending);
+    } finally {
+      // The last run's end is told, and until then the view of the store and this node's sign of life are needed.
+      const stopped = new HoldfastError('cancelled', 'the node stops');
+      quiet.abort(stopped);
+      await tellers;
+      over.abort(stopped);
+      await foundations;
+      ending.kill.removeEventListener('abort', kill);
+    }
+  }
+}
+
+interface Services {
+  readonly workers: readonly Service[];
+  readonly tellers: readonly Service[];
+  readonly foundations: readonly Service[];
+}
+
+function makeParts(options: NodeCoreOptions): NodeParts {
+  const { config, clock, logger, store } = options;
+  const node = config.name;
+  const ledger = new Ledger({ store, clock });
+  const view = new ClusterView(store);
+  const supervisor = new Supervisor({ clock, logger });
+  const logs = new RunLogs({ folder: join(config.state, 'logs'), clock });
+  const storage = new StorageWatch({ folders: [config.state, config.staging], clock, logger });
+  const runner: Runner = new Runner({
+    node,
+    view,
+    ledger,
+    clock,
+    logger,
+    logs,
+    execute: options.execute ?? runInChild,
+    staging: config.staging,
+    workers: config.limits.workers,
+    limits: { runsMax: config.limits.runs, perSourceMax: config.limits.perSource },
+    onChange: (run) => tellOfRun(parts, run),
+  });
+  const parts: NodeParts = {
+    config,
+    clock,
+    logger,
+    store,
+    ledger,
+    view,
+    supervisor,
+    logs,
+    runner,
+    storage,
+    schedules: new Schedules(),
+    feed: new Feed(clock),
+    metrics: new NodeMetrics(),
+    outbox: new Outbox({ ledger, view, node, clock, logger }),
+    startedAtMs: clock.now(),
+    problems: () => [
+      ...storage.problems,
+      ...supervisor.states.flatMap(({ name, state, lastError }) =>
+        state === 'waiting' ? [`${name} does not work: ${lastError}`] : [],
+      ),
+    ],
+  };
+  return parts;
+}
+
+function makeServices(parts: NodeParts, since: number): Services {
+  const { config, clock, logger, store, ledger, view, schedules, logs, runner, outbox, storage } = parts;
+  const node = config.name;
+  const onLost = (reason: HoldfastError): void => runner.endAll(reason);
+  const membership = new Membership({ node, tags: config.tags, store, ledger, clock, onLost });
+  const keeper = new TaskKeeper({
+    node,
+    view,
+    ledger,
+    schedules,
+    logs,
+    clock,
+    logger,
+    historyMax: config.limits.historyPerTask,
+    onMessages: () => outbox.poke(),
+  });
+  const onRun = (run: RunRecord): void => runner.accept(run);
+  const scheduler = new TaskScheduler({ node, view, ledger, schedules, clock, logger, onRun });
+  const takeOver = new TakeOver({ membership, ledger, view, node, logger });
+  const follow: Service = {
+    name: 'store',
+    run: ({ stop }) => view.follow(since, { signal: stop }),
+  };
+  view.onChange(({ objects, tasks }) => tellOfView(parts, objects, tasks));
+  return {
+    foundations: [follow, membership],
+    tellers: [outbox, storage],
+    workers: [runner, takeOver.before(keeper), takeOver.before(scheduler)],
+  };
+}
+
+/** A run began, got on or ended: for streams, metrics and whoever is to be notified. */
+function tellOfRun({ feed, runner, metrics, outbox, config }: NodeParts, run: RunRecord): void {
+  const active = runner.find(run.id);
+  const ended = run.endedAtMs !== undefined;
+  if (ended) {
+    metrics.countRun(run);
+    outbox.poke();
+  }
+  const state = `${run.state} ${active?.waitingFor ?? ''}`;
+  if (!feed.isDue(run.id, { state, ended }) || !feed.heard) return;
+  feed.tell({ kind: 'run', run: runView(run, { active, stuckAfterMs: config.limits.stallAfterMs }) });
+}
+
+function tellOfView(parts: NodeParts, objects: boolean, tasks: ReadonlySet<string>): void {
+  const { feed, view } = parts;
+  if (!feed.heard) return;
+  if (objects) feed.tell({ kind: 'objects', revision: view.objects.revision });
+  for (const task of tasks) {
+    const record = view.task(task)?.value;
+    if (!record || !Object.hasOwn(view.objects.value.tasks, task)) continue;
+    feed.tell({ kind: 'task', task: viewOfTask(parts, task, record) });
+  }
+}

@@ -1,0 +1,52 @@
+import { statfs } from 'node:fs/promises';
+import { version } from '@holdfast/core';
+import type { Handlers } from '../api/index.ts';
+import { metricsSnapshot } from './metrics-snapshot.ts';
+import type { NodeParts } from './node-parts.ts';
+import { objectHandlers } from './object-handlers.ts';
+import { runHandlers } from './run-handlers.ts';
+import { taskHandlers, tasksOf, viewOfTask } from './task-handlers.ts';
+import { isoOf, runView } from './views.ts';
+
+/** Everything that the API can be asked. */
+export function nodeHandlers(parts: NodeParts): Handlers {
+  const { config, clock, store, runner, metrics, problems, startedAtMs } = parts;
+  return {
+    ...taskHandlers(parts),
+    ...runHandlers(parts),
+    ...objectHandlers(parts),
+    subscribe: (listener) => parts.feed.subscribe(listener),
+    getReadiness: async () => {
+      const reasons = [...problems()];
+      return { ready: reasons.length === 0, reasons };
+    },
+    getMetrics: async () => {
+      const { bavail, bsize } = await statfs(config.staging).catch(() => ({ bavail: 0, bsize: 0 }));
+      return metrics.render(metricsSnapshot(parts, bavail * bsize));
+    },
+    getStatus: async () => {
+      const byFreshness: Record<string, number> = {};
+      const tasks = tasksOf(parts);
+      for (const { task, record } of tasks) {
+        const { state } = viewOfTask(parts, task, record).freshness;
+        byFreshness[state] = (byFreshness[state] ?? 0) + 1;
+      }
+      const runs: Record<string, number> = {};
+      for (const { run } of runner.active) runs[run.state] = (runs[run.state] ?? 0) + 1;
+      return {
+        node: config.name,
+        version,
+        startedAt: isoOf(startedAtMs),
+        now: isoOf(clock.now()),
+        store: store.description,
+        limits: { runs: config.limits.runs, perSource: config.limits.perSource },
+        tasks: { total: tasks.length, byFreshness },
+        runs,
+        active: runner.active.map((active) =>
+          runView(active.run, { active, stuckAfterMs: config.limits.stallAfterMs }),
+        ),
+        problems: [...problems()],
+      };
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import type { ClusterView, Ledger } from '@holdfast/coordinator';
+import type { Clock, ClusterStore } from '@holdfast/core';
+import type { Logger } from 'pino';
+import type { NodeConfig } from '../config/node-config.ts';
+import type { NodeMetrics } from '../metrics/node-metrics.ts';
+import type { Outbox } from '../notify/outbox.ts';
+import type { Feed } from './feed.ts';
+import type { RunLogs } from './run-log.ts';
+import type { Runner } from './runner.ts';
+import type { Schedules } from './schedules.ts';
+import type { StorageWatch } from './storage-watch.ts';
+import type { Supervisor } from './supervisor.ts';
+
+/** What a node is made of; its API works with these. */
+export interface NodeParts {
+  readonly config: NodeConfig;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly store: ClusterStore;
+  readonly ledger: Ledger;
+  readonly view: ClusterView;
+  readonly schedules: Schedules;
+  readonly runner: Runner;
+  readonly logs: RunLogs;
+  readonly feed: Feed;
+  readonly metrics: NodeMetrics;
+  readonly supervisor: Supervisor;
+  readonly outbox: Outbox;
+  readonly storage: StorageWatch;
+  readonly startedAtMs: number;
+  /** What a person should know, in words: staging that is full, a store that does not answer. */
+  readonly problems: () => readonly string[];
+}

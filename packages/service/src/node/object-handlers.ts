@@ -1,0 +1,83 @@
+import { HoldfastError, type Sig } from '@holdfast/core';
+import { assertTimezone, parseCron } from '@holdfast/scheduler';
+import type { Handlers } from '../api/index.ts';
+import { testNotification } from '../notify/test-notification.ts';
+import { exportObjects } from '../objects/export-objects.ts';
+import { objectsJsonSchema } from '../objects/json-schema.ts';
+import { parseObjects } from '../objects/parse-objects.ts';
+import { applyChanges, planObjects } from '../objects/plan-objects.ts';
+import type { ScheduleRules } from '../objects/schedule-rules.ts';
+import type { NodeParts } from './node-parts.ts';
+
+type ObjectHandlers = Pick<
+  Handlers,
+  'getObjects' | 'planObjects' | 'applyObjects' | 'getObjectsSchema' | 'testNotification'
+>;
+
+export function objectHandlers(parts: NodeParts): ObjectHandlers {
+  const { ledger, view, logger, clock } = parts;
+  return {
+    getObjectsSchema: async () => ({ ...objectsJsonSchema() }),
+
+    getObjects: async ({ signal }) => {
+      const { value, revision } = await ledger.objects({ signal });
+      return { revision, objects: value, yaml: exportObjects(value) };
+    },
+
+    planObjects: async (request) => {
+      const { changes, warnings, revision } = await plan(parts, request);
+      return { revision, changes, warnings };
+    },
+
+    applyObjects: async (request) => {
+      const { changes, warnings, revision, next } = await plan(parts, request);
+      if (changes.length === 0) return { revision, changes, warnings, applied: false };
+      const applied = await ledger.replaceObjects(next, revision, request);
+      const counts = changes.map(({ action, kind, name }) => `${action} ${kind} ${name}`);
+      logger.info(
+        { component: 'objects', revision: applied, changes: counts.slice(0, 100) },
+        'objects applied',
+      );
+      return { revision: applied, changes, warnings, applied: true };
+    },
+
+    testNotification: async ({ notification, signal }) => {
+      const declared = view.objects.value.notifications[notification];
+      if (!declared)
+        throw new HoldfastError('not_found', `there is no notification ${notification}`, {
+          hint: `declared are: ${Object.keys(view.objects.value.notifications).join(', ') || 'none'}`,
+        });
+      await testNotification(notification, declared, { signal, clock, node: parts.config.name });
+      return { delivered: true };
+    },
+  };
+}
+
+interface PlanRequest extends Sig {
+  readonly files: readonly { readonly name: string; readonly text: string }[];
+  readonly prune: boolean;
+  readonly revision?: number | undefined;
+}
+
+const rules: ScheduleRules = { assertCron: parseCron, assertTimezone };
+
+async function plan({ ledger }: NodeParts, request: PlanRequest) {
+  const { files, prune, revision: expected } = request;
+  const current = await ledger.objects(request);
+  if (expected !== undefined && expected !== current.revision)
+    throw new HoldfastError(
+      'conflict',
+      `the declared objects are at revision ${current.revision}, not ${expected}`,
+      {
+        hint: 'someone else has applied in the meantime: look at holdfast plan again',
+      },
+    );
+  const { objects, warnings } = parseObjects(files, rules, { current: current.value, prune });
+  const changes = planObjects(current.value, objects, { prune });
+  return {
+    changes,
+    warnings,
+    revision: current.revision,
+    next: applyChanges(current.value, objects, { prune }),
+  };
+}

@@ -1,0 +1,77 @@
+import { noTask, type RunRecord, type RunResult } from '@holdfast/coordinator';
+import { type DeclaredObjects, HoldfastError } from '@holdfast/core';
+import type { BackupReport } from '@holdfast/engine';
+import { toRunTargets } from '../objects/run-targets.ts';
+import type { BackupRun } from '../run-request.ts';
+
+/** What a run's process is told, and by which names its destinations are declared. */
+export interface RunOrder {
+  readonly run: BackupRun;
+  /** In the order of `run.to`. */
+  readonly destinations: readonly string[];
+}
+
+/** From what is declared when the run begins: later changes are for the next one. */
+export function runOrder(
+  objects: DeclaredObjects,
+  run: RunRecord,
+  o: { readonly staging: string; readonly workers?: number | undefined },
+): RunOrder {
+  const spec = objects.tasks[run.task];
+  if (!spec) throw noTask(run.task);
+  const targets = toRunTargets(objects, run.task);
+  const enabled = targets.destinations.filter(({ disabled }) => !disabled);
+  if (enabled.length === 0) {
+    throw new HoldfastError('config_invalid', `all backup destinations of task ${run.task} are disabled`, {
+      hint: 'enable one of them, or give the task another; then holdfast apply',
+    });
+  }
+  const incrementals = spec.incremental !== undefined;
+  return {
+    destinations: enabled.map(({ name }) => name),
+    run: {
+      kind: 'backup',
+      from: targets.from,
+      to: enabled.map(({ url }) => url),
+      staging: o.staging,
+      require: spec.require,
+      ...(o.workers !== undefined && { workers: o.workers }),
+      request: {
+        task: run.task,
+        // An incremental that cannot be made becomes a full, and says why: a backup is better than none.
+        scope: run.scope === 'full' ? 'full' : 'auto',
+        type: spec.type,
+        // A task without incrementals leaves nothing in its source.
+        keepChanges: incrementals ? 'if-possible' : false,
+        node: run.node,
+        generation: run.generation,
+        newSource: false,
+      },
+    },
+  };
+}
+
+export function resultOf(report: BackupReport, order: RunOrder): RunResult {
+  const { outcome, scope, backup, reason, rows, changes, rawBytes, storedBytes, segments, notices, gap } =
+    report;
+  return {
+    outcome,
+    scope,
+    backup,
+    reason,
+    rows,
+    changes,
+    rawBytes,
+    storedBytes,
+    segments,
+    notices: notices.slice(0, noticesMax),
+    destinations: order.destinations.map((name, at) => {
+      const { stored = true, error } = report.destinations[at] ?? {};
+      return { name, stored, ...(error && { error }) };
+    }),
+    ...(gap !== undefined && { gap }),
+  };
+}
+
+/** A record is for people to read; all notices are in the run's log. */
+const noticesMax = 20;

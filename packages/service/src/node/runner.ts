@@ -1,0 +1,289 @@
+import type { ClusterView, Ledger, Outcome, RunRecord, Tell } from '@holdfast/coordinator';
+import { type Clock, type ErrorRecord, HoldfastError, type RunEvent, type Sig } from '@holdfast/core';
+import type { BackupReport } from '@holdfast/engine';
+import { decideStarts } from '@holdfast/scheduler';
+import type { Logger } from 'pino';
+import { RunProgress } from '../run-progress.ts';
+import type { BackupRun } from '../run-request.ts';
+import { messagesOfEnd } from './alerts.ts';
+import type { RunLog, RunLogs } from './run-log.ts';
+import { type RunOrder, resultOf, runOrder } from './run-order.ts';
+import type { Ending, Service } from './supervisor.ts';
+
+/** Carries out one backup, in a process of its own; simulations put their own here. */
+export type Execute = (run: BackupRun, o: ExecuteOptions) => Promise<BackupReport>;
+
+export interface ExecuteOptions extends Sig {
+  readonly observer: (event: RunEvent) => void;
+  readonly clock: Clock;
+  /** Aborts when there is no time for a stop in good order. */
+  readonly killSignal: AbortSignal;
+  readonly output: (text: string) => void;
+}
+
+export interface RunnerOptions {
+  readonly node: string;
+  readonly view: ClusterView;
+  readonly ledger: Ledger;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly logs: RunLogs;
+  readonly execute: Execute;
+  readonly staging: string;
+  readonly workers?: number | undefined;
+  readonly limits: { readonly runsMax: number; readonly perSourceMax: number };
+  /** Told whenever a run begins, gets on or ends. */
+  readonly onChange: (run: RunRecord) => void;
+}
+
+/** A run that waits or works here. */
+export interface ActiveRun {
+  readonly run: RunRecord;
+  readonly source: string;
+  readonly progress: RunProgress;
+  /** Names of the destinations that it goes to, in their order; empty until it begins. */
+  readonly destinations: readonly string[];
+  /** Why it does not work yet. */
+  readonly waitingFor?: string | undefined;
+}
+
+interface Slot {
+  run: RunRecord;
+  readonly source: string;
+  readonly progress: RunProgress;
+  readonly abort: AbortController;
+  destinations: readonly string[];
+  waitingFor?: string | undefined;
+  work?: Promise<void>;
+}
+
+/** How long to wait before telling the store again how a run ended, when it did not answer. */
+const tellAgainMs = 2_000;
+
+/** Carries out the runs that this node has taken: so many at once, the others wait. */
+export class Runner implements Service {
+  readonly name = 'runner';
+  readonly #o: RunnerOptions;
+  readonly #slots = new Map<string, Slot>();
+  readonly #kill = new AbortController();
+  #draining = false;
+
+  constructor(options: RunnerOptions) {
+    this.#o = options;
+  }
+
+  get active(): readonly ActiveRun[] {
+    return [...this.#slots.values()];
+  }
+
+  find(run: string): ActiveRun | undefined {
+    return this.#slots.get(run);
+  }
+
+  /** A run that this node has just taken. */
+  accept(run: RunRecord): void {
+    if (this.#slots.has(run.id)) return;
+    const { view, clock, onChange } = this.#o;
+    const source = view.objects.value.tasks[run.task]?.source ?? run.task;
+    this.#slots.set(run.id, {
+      run,
+      source,
+      progress: new RunProgress({ clock }),
+      abort: new AbortController(),
+      destinations: [],
+    });
+    onChange(run);
+    this.#startWhatMay();
+  }
+
+  /** Ends a run that waits or works here; resolves when it has ended. @returns whether there was one */
+  async end(run: string, reason: HoldfastError): Promise<boolean> {
+    const slot = this.#slots.get(run);
+    if (!slot) return false;
+    slot.abort.abort(reason);
+    slot.work ??= this.#conclude(slot, { state: 'cancelled', error: reason.toRecord() });
+    await slot.work;
+    return true;
+  }
+
+  /** Ends all runs, because this node may no longer act. */
+  endAll(reason: HoldfastError): void {
+    for (const slot of this.#slots.values()) slot.abort.abort(reason);
+  }
+
+  /** Kills the processes of all runs; what is stored stays whole. */
+  kill(reason: HoldfastError): void {
+    this.endAll(reason);
+    this.#kill.abort(reason);
+  }
+
+  async run({ drain, stop }: Ending): Promise<void> {
+    this.#draining = false;
+    this.#startWhatMay();
+    await aborted(drain);
+    this.#draining = true;
+    const leaving = new HoldfastError('cancelled', 'the node stops', {
+      hint: 'the run goes on when the node starts',
+    });
+    for (const slot of this.#slots.values()) {
+      slot.work ??= this.#conclude(slot, { state: 'interrupted', error: leaving.toRecord() });
+    }
+    const stopAll = (): void => this.endAll(leaving);
+    if (stop.aborted) stopAll();
+    else stop.addEventListener('abort', stopAll, { once: true });
+    while (this.#slots.size > 0) await Promise.all([...this.#slots.values()].map(({ work }) => work));
+    stop.removeEventListener('abort', stopAll);
+  }
+
+  #startWhatMay(): void {
+    if (this.#draining) return;
+    const slots = [...this.#slots.values()];
+    const waiting = slots.filter(({ work }) => work === undefined);
+    const { start, waiting: still } = decideStarts(
+      waiting.map(({ run, source }) => ({ run: run.id, source, dueMs: run.dueMs ?? run.createdAtMs })),
+      slots.filter(({ work }) => work !== undefined).map(({ run, source }) => ({ run: run.id, source })),
+      this.#o.limits,
+    );
+    for (const { run, reason } of still) this.#wait(run, reason);
+    for (const id of start) {
+      const slot = this.#slots.get(id);
+      if (slot) slot.work = this.#work(slot);
+    }
+  }
+
+  #wait(id: string, reason: string): void {
+    const slot = this.#slots.get(id);
+    if (!slot || slot.waitingFor === reason) return;
+    slot.waitingFor = reason;
+    this.#o.onChange(slot.run);
+  }
+
+  async #work(slot: Slot): Promise<void> {
+    const outcome = await this.#logged(slot);
+    await this.#conclude(slot, outcome);
+  }
+
+  /** The log is whole before the run's end is told: whoever waits for the end reads it next. */
+  async #logged(slot: Slot): Promise<Outcome> {
+    await using log = this.#o.logs.open(slot.run.id);
+    const outcome = await this.#outcomeOf(slot, log);
+    if (outcome.state !== 'succeeded') {
+      const { code, message, hint } = outcome.error;
+      log.write('error', message, { code, hint });
+    }
+    log.write('info', `the run is done: ${outcome.state}`);
+    return outcome;
+  }
+
+  async #outcomeOf(slot: Slot, log: RunLog): Promise<Outcome> {
+    const { ledger, view, onChange, staging, workers } = this.#o;
+    const { signal } = slot.abort;
+    try {
+      slot.waitingFor = undefined;
+      slot.run = await ledger.begin(slot.run, { signal });
+      onChange(slot.run);
+      log.write('info', `the run starts: ${slot.run.scope} backup of task ${slot.run.task}`, {
+        reason: slot.run.reason,
+        trigger: slot.run.trigger,
+      });
+      const order = runOrder(view.objects.value, slot.run, { staging, workers });
+      slot.destinations = order.destinations;
+      const report = await this.#execute(slot, order, log);
+      slot.progress.complete();
+      return { state: 'succeeded', made: resultOf(report, order) };
+    } catch (caught) {
+      return { state: this.#stateOf(slot, caught), error: HoldfastError.from(caught).toRecord() };
+    }
+  }
+
+  #execute(slot: Slot, order: RunOrder, log: RunLog): Promise<BackupReport> {
+    const { clock, execute, onChange } = this.#o;
+    const observer = (event: RunEvent): void => {
+      slot.progress.take(event);
+      if (event.kind === 'step') log.write('info', [event.step, event.detail].filter(Boolean).join(': '));
+      if (event.kind === 'notice') log.write('warn', event.text);
+      onChange(slot.run);
+    };
+    const output = (text: string): void => log.write('warn', text.trimEnd());
+    return execute(order.run, {
+      observer,
+      clock,
+      signal: slot.abort.signal,
+      killSignal: this.#kill.signal,
+      output,
+    });
+  }
+
+  /** Who asked for a run's end decides what it is called. */
+  #stateOf(slot: Slot, caught: unknown): 'failed' | 'cancelled' | 'interrupted' {
+    const { signal } = slot.abort;
+    if (!signal.aborted) return 'failed';
+    const { code } = HoldfastError.from(caught);
+    const asked = code === 'cancelled' || code === HoldfastError.from(signal.reason).code;
+    if (!asked) return 'failed';
+    return this.#draining || HoldfastError.from(signal.reason).code === 'lease_lost'
+      ? 'interrupted'
+      : 'cancelled';
+  }
+
+  /** The end is told until the store has heard it: a run that ended and still counts as running would block its task. */
+  async #conclude(slot: Slot, outcome: Outcome): Promise<void> {
+    const { ledger, clock, logger, onChange } = this.#o;
+    const { signal } = this.#kill;
+    const { task, id } = slot.run;
+    for (;;) {
+      try {
+        const step = await ledger.finish(slot.run, outcome, this.#tell, { signal });
+        slot.run = step.run;
+        this.#report(step.run);
+        break;
+      } catch (caught) {
+        const error = HoldfastError.from(caught);
+        if (!error.retryable || error.code === 'lease_lost' || signal.aborted) {
+          logger.error(
+            { component: this.name, task, run: id, code: error.code, outcome },
+            `how run ${id} ended could not be kept: ${error.reason}`,
+          );
+          break;
+        }
+        logger.warn(
+          { component: this.name, task, run: id, code: error.code },
+          `the store does not answer: ${error.reason}; it is told again`,
+        );
+        await clock.sleep(tellAgainMs, signal).catch(() => undefined);
+      }
+    }
+    this.#slots.delete(id);
+    onChange(slot.run);
+    this.#startWhatMay();
+  }
+
+  readonly #tell: Tell = (before, after) => {
+    const { view, node, clock } = this.#o;
+    const { notifications } = view.objects.value;
+    return messagesOfEnd(before, after, { notifications, node, nowMs: clock.now() });
+  };
+
+  /** Whoever ends a failure logs it, once: here. */
+  #report(run: RunRecord): void {
+    const { logger } = this.#o;
+    const tookMs = (run.endedAtMs ?? 0) - (run.startedAtMs ?? run.endedAtMs ?? 0);
+    const fields = { component: this.name, task: run.task, run: run.id, state: run.state, tookMs };
+    const error: ErrorRecord | undefined = run.error;
+    if (run.state === 'failed')
+      logger.error({ ...fields, code: error?.code, hint: error?.hint }, `backup failed: ${error?.message}`);
+    else if (run.made)
+      logger.info(
+        { ...fields, backup: run.made.backup, rows: run.made.rows, storedBytes: run.made.storedBytes },
+        `${run.made.scope} backup ${run.made.outcome}`,
+      );
+    else logger.warn(fields, `run ${run.state}: ${error?.message ?? ''}`);
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}

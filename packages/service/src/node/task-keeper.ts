@@ -1,0 +1,157 @@
+import type { ClusterView, Known, Ledger, TaskRecord } from '@holdfast/coordinator';
+import { type Clock, type DeclaredTask, HoldfastError, type Sig } from '@holdfast/core';
+import { decideFreshness, settleTo } from '@holdfast/scheduler';
+import type { Logger } from 'pino';
+import { messagesOfOverdue } from './alerts.ts';
+import { freshnessQuestion } from './freshness.ts';
+import { Poke } from './poke.ts';
+import type { RunLogs } from './run-log.ts';
+import { type Schedules, scheduleState, scheduleText } from './schedules.ts';
+import type { Ending, Service } from './supervisor.ts';
+
+export interface TaskKeeperOptions {
+  readonly node: string;
+  readonly view: ClusterView;
+  readonly ledger: Ledger;
+  readonly schedules: Schedules;
+  readonly logs: RunLogs;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly historyMax: number;
+  /** Messages have been written. */
+  readonly onMessages: () => void;
+}
+
+/** How often freshness is judged and history trimmed. */
+const lookEveryMs = 60_000;
+
+/** How long a removed task's record and history stay. */
+const removedKeptMs = 30 * 86_400_000;
+
+/** History is trimmed when it has grown by so many runs: each look costs a listing. */
+const trimEvery = 50;
+
+/** Keeps the tasks' records in step with what is declared, says which are overdue, and keeps history short. */
+export class TaskKeeper implements Service {
+  readonly name = 'task keeper';
+  readonly #o: TaskKeeperOptions;
+  readonly #poke = new Poke();
+  readonly #trimmedAt = new Map<string, number>();
+  #lookedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: TaskKeeperOptions) {
+    this.#o = options;
+  }
+
+  async run({ drain }: Ending): Promise<void> {
+    const { view, clock } = this.#o;
+    const stopListening = view.onChange(({ objects }) => objects && this.#poke.now());
+    try {
+      while (!drain.aborted) {
+        await this.keepUp({ signal: drain });
+        if (clock.elapsed() - this.#lookedAtMs >= lookEveryMs) {
+          this.#lookedAtMs = clock.elapsed();
+          await this.#lookAround({ signal: drain });
+        }
+        await this.#poke.sleep(clock, lookEveryMs, { signal: drain });
+      }
+    } finally {
+      stopListening();
+    }
+  }
+
+  /** Every declared task has a record, and only they are alive. */
+  async keepUp(o: Sig): Promise<void> {
+    const { view, ledger, schedules, node, logger } = this.#o;
+    const { tasks } = view.objects.value;
+    schedules.keepOnly(tasks);
+    for (const [task, spec] of Object.entries(tasks)) {
+      const known = view.task(task)?.value;
+      if (!known || known.removedAtMs !== undefined) await ledger.adoptTask(task, node, o);
+      const record = view.task(task)?.value;
+      if (record && this.#isOutdated(record, spec)) await this.#bringUpToDate(task, spec, o);
+    }
+    for (const [task, { value }] of view.tasks) {
+      if (Object.hasOwn(tasks, task) || value.removedAtMs !== undefined) continue;
+      await ledger.abandonTask(task, o);
+      logger.info({ component: this.name, task }, 'the task is no longer declared');
+    }
+  }
+
+  #isOutdated(record: TaskRecord, spec: DeclaredTask): boolean {
+    return record.schedule !== scheduleText(spec) || (record.disabled ?? false) !== (spec.disabled ?? false);
+  }
+
+  /** Another schedule, or an end of being disabled, counts from now: what it would have asked for before is nothing missed. */
+  async #bringUpToDate(task: string, spec: DeclaredTask, o: Sig): Promise<void> {
+    const { ledger, schedules, clock } = this.#o;
+    await ledger.amend(
+      task,
+      (record) => {
+        if (!this.#isOutdated(record, spec)) return { record };
+        const nowMs = clock.now();
+        const isFirst = record.schedule === undefined;
+        const settledMs = settleTo(schedules.of(task, spec), scheduleState(record, spec), nowMs);
+        const since = isFirst ? {} : { sinceMs: nowMs, settledMs };
+        return {
+          record: { ...record, ...since, schedule: scheduleText(spec), disabled: spec.disabled ?? false },
+        };
+      },
+      o,
+    );
+  }
+
+  async #lookAround(o: Sig): Promise<void> {
+    const { view, node, clock, ledger, logs } = this.#o;
+    for (const [task, known] of view.tasks) {
+      const { value } = known;
+      if (value.node !== node) continue;
+      const spec = view.objects.value.tasks[task];
+      if (spec) await this.#judge(task, spec, value, o);
+      if ((this.#trimmedAt.get(task) ?? 0) + trimEvery <= value.runsCount) await this.#trim(task, value, o);
+      const isForgotten = value.removedAtMs !== undefined && clock.now() - value.removedAtMs > removedKeptMs;
+      if (isForgotten && !value.running) await logs.remove(await this.#forget(known, ledger, o));
+    }
+  }
+
+  async #judge(task: string, spec: DeclaredTask, record: TaskRecord, o: Sig): Promise<void> {
+    if (record.overdueSinceMs !== undefined) return;
+    const { clock, schedules, ledger, view, node, onMessages, logger } = this.#o;
+    const schedule = schedules.of(task, spec);
+    const { question, graceMs } = freshnessQuestion(record, spec);
+    const { state, reason } = decideFreshness(schedule, question, clock.now(), graceMs);
+    if (state !== 'overdue' && state !== 'never-ran') return;
+    const { notifications } = view.objects.value;
+    let told = 0;
+    await ledger.amend(
+      task,
+      (current) => {
+        if (current.overdueSinceMs !== undefined) return { record: current };
+        const nowMs = clock.now();
+        const messages = messagesOfOverdue(current, reason, { notifications, node, nowMs });
+        told = messages.length;
+        return { record: { ...current, overdueSinceMs: nowMs }, messages };
+      },
+      o,
+    );
+    logger.warn({ component: this.name, task }, `overdue: ${reason}`);
+    if (told > 0) onMessages();
+  }
+
+  async #trim(task: string, record: TaskRecord, o: Sig): Promise<void> {
+    const { ledger, logs, historyMax } = this.#o;
+    const gone = await ledger.trimHistory(task, { ...o, keep: historyMax });
+    await logs.remove(gone);
+    this.#trimmedAt.set(task, record.runsCount);
+  }
+
+  async #forget(known: Known<TaskRecord>, ledger: Ledger, o: Sig): Promise<readonly string[]> {
+    try {
+      return await ledger.forgetTask(known, o);
+    } catch (caught) {
+      // Declared again, or changed: the next look decides anew.
+      if (HoldfastError.from(caught).code !== 'conflict') throw caught;
+      return [];
+    }
+  }
+}

@@ -116,7 +116,7 @@ describe('a backup in the middle of its data', () => {
     await expectNoTrace(run);
   });
 
-  test('whose destination goes away fails, and the next run removes what it may have left', async () => {
+  test('whose destination goes away fails, and the next run stores what it has read', async () => {
     const run = await caught(backup(wire.url('shop'), '--full', '--keep-changes'), 'from server');
     await rename(folder.join('backups'), folder.join('backups-away'));
     wire.release();
@@ -129,11 +129,19 @@ describe('a backup in the middle of its data', () => {
       hint: 'findmnt',
     });
     expect(await storedAt(folder.join('backups'))).toEqual(before.stored);
-    // What was on its way may be there: the record of it is all that stays, until somebody can look.
-    const record = (name: string): boolean => /(?:\/|run\.json|run\.lock|journal\.ndjson)$/.test(name);
-    expect((await leftInStaging(folder.join('staging'))).filter((name) => !record(name))).toEqual([]);
-    expect(await holdfast(backup(), env())).toMatchObject({ outcome: 'unchanged' });
-    await expectNoTrace(run);
+    // It was read whole: it waits, and so do its changes.
+    expect(await leftInStaging(folder.join('staging'))).toContainEqual(
+      expect.stringMatching(/\/sealed\.json$/),
+    );
+    expect(await slotsOf(server, 'shop')).toHaveLength(2);
+    const next = await holdfast<{ outcome: string; notices: string[] }>(backup(), env());
+    expect(next).toMatchObject({ outcome: 'unchanged' });
+    expect(next.notices).toContainEqual(expect.stringMatching(/^an interrupted run was finished: /));
+    const backups = (tree: object): number =>
+      Object.keys(tree).filter((name) => name.endsWith('.manifest.json')).length;
+    expect(backups(await storedAt(folder.join('backups')))).toBe(backups(before.stored) + 1);
+    expect(await slotsOf(server, 'shop')).toHaveLength(1);
+    expect(await leftInStaging(folder.join('staging'))).toEqual([]);
   });
 });
 

@@ -178,7 +178,7 @@ describe.concurrent('a destination', () => {
     });
   });
 
-  test('that has no room: nothing is left there', async () => {
+  test('that has no room: nothing is listed there, and the next run stores what was read', async () => {
     const one = await place('full');
     await mkdir(one.backups);
     const args = one.args.map((arg) => arg.replace('shop.db', 'large.db'));
@@ -189,7 +189,11 @@ describe.concurrent('a destination', () => {
       says: [/ENOSPC|EFBIG/],
       hint: 'make room on the disk',
     });
-    expect(left.filter((name) => name !== '.holdfast-repository')).toEqual([]);
+    expect(left.filter((name) => name.endsWith('.manifest.json'))).toEqual([]);
+    expect(await leftInStaging(one.staging)).toContainEqual(expect.stringMatching(/\/sealed\.json$/));
+    // Where there is room.
+    const next = await holdfast<{ notices: string[] }>(args);
+    expect(next.notices).toContainEqual(expect.stringMatching(/^an interrupted run was finished: /));
     expect(await leftInStaging(one.staging)).toEqual([]);
   });
 

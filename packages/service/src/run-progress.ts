@@ -99,7 +99,7 @@ export class RunProgress {
       chunksDone: this.#chunksDone,
       chunksTotal: this.#chunksTotal,
       ...(leftMs !== undefined && { estimatedEndMs: Math.round(this.#clock.now() + leftMs) }),
-      lastProgressAtMs: this.#clock.now() - this.#stillMs(),
+      lastProgressAtMs: Math.round(this.#clock.now() - this.#stillMs()),
       destinations: [...this.#uploads]
         .sort(([a], [b]) => a - b)
         .map(([, upload]) => upload.view(upload.leftMs(this.#expectedBytes(upload)))),
@@ -123,7 +123,7 @@ export class RunProgress {
   /** Since when no byte was read or sent, if that is so long ago. */
   stuckSinceMs(stallAfterMs: number): number | undefined {
     const stillMs = this.#stillMs();
-    return this.#completed || stillMs < stallAfterMs ? undefined : this.#clock.now() - stillMs;
+    return this.#completed || stillMs < stallAfterMs ? undefined : Math.round(this.#clock.now() - stillMs);
   }
 
   #takeProgress({ phase, doneBytes, totalBytes, rows }: Extract<RunEvent, { kind: 'progress' }>): void {

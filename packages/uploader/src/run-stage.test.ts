@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
 import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Destination, HoldfastError, manifestName, type UploadEvent } from '@holdfast/core';
+import { HoldfastError, manifestName } from '@holdfast/core';
 import { bodyOf, collect, failing, listedKeys, MemoryDestination, sha256Of } from '@holdfast/testing';
 import { describe, expect, test } from 'vitest';
 import {
-  type AreaUnderTest,
   backUp,
   chain,
   fill,
@@ -17,25 +16,9 @@ import {
   prefix,
   runOf,
   signal,
+  whole,
   writeSegment,
 } from './staging.fixture.ts';
-
-const whole = [1, 2, 3]
-  .map((n) => `${prefix}0000-full-00${n}.ndjson.zst`)
-  .concat(fullManifest)
-  .sort();
-
-/** What the next run of the task does first. */
-async function finishOnly(under: AreaUnderTest, places: readonly Destination[]): Promise<void> {
-  const [found] = await under.area.recover('shop', places, { signal });
-  if (found?.kind !== 'sealed') throw new Error('it should be sealed');
-  await using stage = found.stage;
-  await stage.commit({ signal });
-}
-
-function uploads({ events }: AreaUnderTest): UploadEvent[] {
-  return events.filter((event) => event.kind === 'upload');
-}
 
 describe('a run that succeeds', () => {
   test('is at every destination, manifest last, and gone from staging', async () => {
@@ -189,98 +172,6 @@ describe('a run that fails for good before its manifest is stored', () => {
     const [litter] = await under.area.recover('shop', [place], { signal });
     expect(litter).toMatchObject({ kind: 'litter', run: { label: 'shop_1' } });
     if (litter?.kind === 'litter') await litter.collect({ signal });
-    expect(await listedKeys(place)).toEqual([]);
-    expect(await readdir(under.folder.join('shop'))).toEqual([]);
-  });
-});
-
-describe('a sealed run whose commit fails for a reason that passes', () => {
-  const failures = [
-    ['the check of what is stored fails', { stat: ['unavailable'] }, 'unavailable'],
-    ['the destination is full', { write: ['ok', 'ok', 'ok', 'exhausted'] }, 'exhausted'],
-    ['the manifest meets a dead line', { write: ['ok', 'ok', 'ok', 'unavailable'] }, 'unavailable'],
-  ] as const;
-
-  for (const [what, script, code] of failures) {
-    test(`${what}: it stays whole, with what is stored, and the next run finishes it`, async () => {
-      await using under = await openArea();
-      const place = failing(new MemoryDestination(), script);
-      const stage = await under.area.openRun(runOf(), [place], { signal });
-      await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code });
-      expect(stage.survives).toBe(false);
-      await stage[Symbol.asyncDispose]();
-      expect(stage.survives).toBe(true);
-      expect(under.notices().join()).toContain('the next run of the task finishes it');
-      const stored = await listedKeys(place);
-      expect(stored).toHaveLength(3);
-      const sent = place.calls.length;
-      await finishOnly(under, [place]);
-      expect(await listedKeys(place)).toEqual(whole);
-      expect(place.calls.slice(sent).filter((call) => call.startsWith('write'))).toEqual([
-        `write ${fullManifest}`,
-      ]);
-      expect(await readdir(under.folder.join('shop'))).toEqual([]);
-    });
-  }
-
-  const reasons = [
-    new HoldfastError('lease_lost', 'another node is responsible now'),
-    new HoldfastError('cancelled', 'stopped by SIGTERM'),
-  ];
-  for (const reason of reasons) {
-    test(`${reason.code} in the middle of a push: it stays`, async () => {
-      await using under = await openArea({ pushesMax: 1 });
-      const place = failing(new MemoryDestination(), { write: ['ok', 'hang'] });
-      const controller = new AbortController();
-      const stage = await under.area.openRun(runOf(), [place], { signal: controller.signal });
-      await fillAndSeal(stage);
-      const committed = stage.commit({ signal: controller.signal });
-      controller.abort(reason);
-      await expect(committed).rejects.toBe(reason);
-      await stage[Symbol.asyncDispose]();
-      expect(stage.survives).toBe(true);
-      await finishOnly(under, [place]);
-      expect(await listedKeys(place)).toEqual(whole);
-      // The run was ended; the destination did nothing wrong.
-      expect(uploads(under).filter(({ state }) => state === 'failed')).toEqual([]);
-    });
-  }
-
-  test('however often it fails, it is the only one', async () => {
-    await using under = await openArea();
-    const place = failing(new MemoryDestination(), { stat: ['unavailable', 'ok', 'unavailable'] });
-    {
-      await using stage = await under.area.openRun(runOf(), [place], { signal });
-      await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code: 'unavailable' });
-    }
-    for (const outcome of ['rejected', 'fulfilled'] as const) {
-      const found = await under.area.recover('shop', [place], { signal });
-      expect(found).toHaveLength(1);
-      const [run] = found;
-      if (run?.kind !== 'sealed') throw new Error('it should be sealed');
-      await using stage = run.stage;
-      const [settled] = await Promise.allSettled([stage.commit({ signal })]);
-      expect(settled.status).toBe(outcome);
-    }
-    expect(await under.area.recover('shop', [place], { signal })).toEqual([]);
-  });
-
-  test('one of whose segments is gone from staging is given up: no attempt can succeed', async () => {
-    await using under = await openArea({ pushesMax: 1 });
-    const place = failing(new MemoryDestination(), { write: ['hang'] });
-    const controller = new AbortController();
-    const stage = await under.area.openRun(runOf(), [place], { signal: controller.signal });
-    await fillAndSeal(stage);
-    const committed = stage.commit({ signal: controller.signal });
-    controller.abort(new HoldfastError('cancelled', 'stopped on request'));
-    await expect(committed).rejects.toMatchObject({ code: 'cancelled' });
-    await stage[Symbol.asyncDispose]();
-    await rm(join(stage.directory, '0000-full-002.ndjson.zst'));
-    const [found] = await under.area.recover('shop', [place], { signal });
-    if (found?.kind !== 'sealed') throw new Error('it should be sealed');
-    await expect(found.stage.commit({ signal })).rejects.toMatchObject({ code: 'unavailable' });
-    await found.stage[Symbol.asyncDispose]();
-    expect(found.stage.survives).toBe(false);
     expect(await listedKeys(place)).toEqual([]);
     expect(await readdir(under.folder.join('shop'))).toEqual([]);
   });
@@ -464,87 +355,5 @@ describe('when fewer than all destinations are required', () => {
     await expect(under.area.openRun(runOf(), places, { signal })).rejects.toMatchObject({
       code: 'config_invalid',
     });
-  });
-});
-
-describe('what is told of each destination', () => {
-  test('begins with the run, grows to its end, and ends with `stored`', async () => {
-    await using under = await openArea();
-    const places = [new MemoryDestination(), new MemoryDestination()];
-    await backUp(under.area, places);
-    for (const [index, { description }] of places.entries()) {
-      const told = uploads(under).filter((event) => event.index === index);
-      const common = { kind: 'upload', destination: description, index } as const;
-      expect(told[0]).toEqual({ ...common, doneBytes: 0, totalBytes: 0, state: 'sending' });
-      expect(told.at(-1)).toEqual({ ...common, doneBytes: 900_000, totalBytes: 900_000, state: 'stored' });
-      expect(told.slice(0, -1).every(({ state }) => state === 'sending')).toBe(true);
-      expect(told.every(({ doneBytes, totalBytes }) => doneBytes <= totalBytes)).toBe(true);
-      const done = told.map(({ doneBytes }) => doneBytes);
-      expect(done).toEqual([...done].sort((a, b) => a - b));
-    }
-  });
-
-  test('counts bytes as they are taken, block by block', async () => {
-    await using under = await openArea();
-    const place = new MemoryDestination();
-    await using stage = await under.area.openRun(runOf(), [place], { signal });
-    stage.push(await writeSegment(stage, 1, 3_000_000));
-    await expect.poll(() => under.steps()).toEqual(['segment-stored']);
-    const done = uploads(under).map(({ doneBytes }) => doneBytes);
-    expect([...new Set(done)]).toEqual([0, 1_048_576, 2_097_152, 3_000_000]);
-  });
-
-  test('goes back where an attempt begins again', async () => {
-    await using under = await openArea();
-    const place = new MemoryDestination();
-    // As a wrapper that retries does: the body is read twice.
-    const twice = new Proxy(place, {
-      get(target, name) {
-        const value: unknown = Reflect.get(target, name, target);
-        if (typeof value !== 'function') return value;
-        if (name !== 'write') return value.bind(target);
-        return async (key: string, body: AsyncIterable<Uint8Array>, o: unknown) => {
-          for await (const _ of body);
-          return value.call(target, key, body, o);
-        };
-      },
-    });
-    await using stage = await under.area.openRun(runOf(), [twice], { signal });
-    stage.push(await writeSegment(stage, 1, 2_000_000));
-    await expect.poll(() => under.steps()).toEqual(['segment-stored']);
-    const done = uploads(under).map(({ doneBytes }) => doneBytes);
-    expect(done).toEqual([0, 0, 1_048_576, 2_000_000, 1_048_576, 2_000_000, 2_000_000]);
-  });
-
-  test('says which one failed, and not the others', async () => {
-    await using under = await openArea();
-    const good = new MemoryDestination();
-    const bad = failing(new MemoryDestination(), { write: ['permission_denied'] });
-    {
-      await using stage = await under.area.openRun(runOf(), [good, bad], { signal });
-      await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code: 'permission_denied' });
-    }
-    expect(uploads(under).filter(({ state }) => state === 'failed')).toMatchObject([
-      { index: 1, error: { code: 'permission_denied' } },
-    ]);
-    expect(
-      uploads(under)
-        .filter(({ index }) => index === 1)
-        .at(-1)?.state,
-    ).toBe('failed');
-  });
-
-  test('of a run that is finished later names the destination by its place in the task', async () => {
-    await using under = await openArea();
-    const place = failing(new MemoryDestination(), { stat: ['unavailable'] });
-    {
-      await using stage = await under.area.openRun(runOf(), [place], { signal });
-      await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code: 'unavailable' });
-    }
-    under.events.length = 0;
-    await finishOnly(under, [new MemoryDestination(), place]);
-    const told = uploads(under);
-    expect(new Set(told.map(({ index }) => index))).toEqual(new Set([1]));
-    expect(told.at(-1)).toMatchObject({ state: 'stored', doneBytes: 900_000, totalBytes: 900_000 });
   });
 });

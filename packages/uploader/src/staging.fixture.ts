@@ -11,6 +11,7 @@ import {
   type StagedRun,
   SystemClock,
   segmentName,
+  type UploadEvent,
 } from '@holdfast/core';
 import { seededBytes, sha256Of, type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
 import { StagingArea, type StagingOptions } from './staging-area.ts';
@@ -19,6 +20,11 @@ export const { signal } = new AbortController();
 export const chain = '20261120T140000Z-node-a-g1';
 export const prefix = `shop/${chain}/`;
 export const fullManifest = `${prefix}${manifestName(0, 'full')}`;
+/** What a backup of three segments is at a destination. */
+export const whole = [1, 2, 3]
+  .map((n) => `${prefix}0000-full-00${n}.ndjson.zst`)
+  .concat(fullManifest)
+  .sort();
 
 export function runOf(changes: Partial<StagedRun> = {}): StagedRun {
   return { task: 'shop', chain, sequence: 0, scope: 'full', label: 'shop_1', startedAtMs: 1, ...changes };
@@ -96,6 +102,18 @@ export async function fillAndSeal(stage: Stage, count = 3): Promise<SegmentEntry
 export async function fillSealAndCommit(stage: Stage): Promise<void> {
   await fillAndSeal(stage);
   await stage.commit({ signal });
+}
+
+/** What the next run of the task does first. */
+export async function finishOnly(under: AreaUnderTest, places: readonly Destination[]): Promise<void> {
+  const [found] = await under.area.recover('shop', places, { signal });
+  if (found?.kind !== 'sealed') throw new Error('it should be sealed');
+  await using stage = found.stage;
+  await stage.commit({ signal });
+}
+
+export function uploads({ events }: AreaUnderTest): UploadEvent[] {
+  return events.filter((event) => event.kind === 'upload');
 }
 
 /** Makes one whole backup. */

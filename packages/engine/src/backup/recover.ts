@@ -53,9 +53,11 @@ export async function recoverRuns(request: BackupRequest, tools: BackupTools, o:
     await commitAgain(stage, run, tools, o);
     tools.observer({ kind: 'step', step: 'committed', detail: name });
     const chains = await findChains(firstOf(tools), request.task, o);
-    if (isOvertaken(manifest, chains)) await tools.source.forgetChanges({ ...o, label: run.label });
-    else notices.push(...(await afterCommit(manifest, chains, tools, o)));
-    notices.push(`an interrupted run was finished: ${name}`);
+    const overtaken = isOvertaken(manifest, chains);
+    notices.push(
+      ...(overtaken ? await letGo(run, tools, o) : await afterCommit(manifest, chains, tools, o)),
+      `an interrupted run was finished: ${name}`,
+    );
     finished = { manifest, outcomes: stage.outcomes };
   }
   return { finished, notices };
@@ -73,6 +75,18 @@ function isOvertaken(manifest: Manifest, chains: readonly FoundChain[]): boolean
       return false;
     return newest.state !== null && newest.to.timeMs > manifest.to.timeMs;
   });
+}
+
+/** Nobody will continue its chain. The backup is stored; the next full tries again what fails here. */
+async function letGo(run: StagedRun, tools: BackupTools, o: Sig): Promise<string[]> {
+  try {
+    await tools.source.forgetChanges({ ...o, label: run.label });
+    return [];
+  } catch (error) {
+    return [
+      `what chain ${run.chain} kept in the source could not be ended: ${HoldfastError.from(error).message}`,
+    ];
+  }
 }
 
 /** What fails for good is not tried a third time: then nothing is kept for it in the source either. */

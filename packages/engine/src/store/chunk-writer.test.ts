@@ -18,7 +18,10 @@ let segments = 0;
 let segment: SegmentWriter;
 // Their memory serves all tests.
 const rows = new RowDigest();
-const writer = new ChunkWriter(() => {});
+let toldBytes = 0;
+const writer = new ChunkWriter((bytes) => {
+  toldBytes += bytes;
+});
 beforeEach(async () => {
   folder = await temporaryFolder();
   segment = new SegmentWriter(folder.path, `segment-${++segments}`);
@@ -233,6 +236,13 @@ describe('a compared chunk', () => {
     const before = segment.bytes;
     expect(await compare(entry.digest)).toBeUndefined();
     expect(segment.bytes).toBe(before);
+  });
+
+  test('is told as bytes that moved, though nothing is written', async () => {
+    const { entry } = await store(text);
+    toldBytes = 0;
+    await compare(entry.digest);
+    expect(toldBytes).toBe(text.length);
   });
 
   test('is written when a row differs, or nothing is known', async () => {

@@ -67,6 +67,7 @@ export function parseCron(text: string): Cron {
 function writtenFields(text: string): [CronField, string][] {
   if (text.length > charactersMax)
     throw invalid(`${text.slice(0, 40)}…`, `it is longer than ${charactersMax} characters`);
+  if (text.trim() === '') throw invalid(text, 'it is empty');
   const values = text.trim().split(/\s+/);
   if (values.length < 5 || values.length > 6) return [];
   const named = fields.slice(fields.length - values.length);
@@ -88,7 +89,9 @@ function refuseNumbers(text: string, field: CronField, value: string): void {
 
 function syntaxError(text: string, error: CronFieldError | undefined): HoldfastError {
   const field = fields.find(({ key }) => key === error?.field);
-  if (field === undefined || error === undefined) return invalid(text, error?.message ?? 'it cannot be read');
+  // About the expression as a whole: the number of its fields, or a character that none may hold.
+  if (field === undefined || error === undefined)
+    return invalid(text, error?.message.replace(/^pattern/, 'it') ?? 'it cannot be read');
   if (error.message.includes('impossible')) return invalid(text, 'none of its months has such a day');
   return fieldError(text, field, `"${error.value}" is not understood`);
 }

@@ -4,6 +4,7 @@ const dayMs = 86_400_000;
 
 /** The Gregorian calendar repeats itself after 400 years: what has not come by then never comes. */
 const monthsMax = 400 * 12;
+const monthsKeptMax = 120;
 
 /**
  * The wall times of a cron expression, in a calendar without time zones: a wall time is written as the milliseconds
@@ -13,17 +14,16 @@ export class WallTimes {
   readonly #seconds: Steps;
   readonly #minutes: Steps;
   readonly #hours: Steps;
-  readonly #months: ReadonlySet<number>;
   readonly #fields: ParsedFields;
-  /** The days of the months that were looked at last, one bit each; consecutive questions are about the same months. */
-  readonly #days = new Map<number, number>();
+  /** Consecutive questions are about the same months. */
+  readonly #months = new Map<number, Month>();
+  #recent: Month | undefined;
 
   constructor(fields: ParsedFields) {
     this.#fields = fields;
     this.#seconds = new Steps(fields.second, 60);
     this.#minutes = new Steps(fields.minute, 60);
     this.#hours = new Steps(fields.hour, 24);
-    this.#months = new Set(fields.month);
   }
 
   /** The first at or after a wall time; undefined when there is none, ever. */
@@ -81,46 +81,76 @@ export class WallTimes {
   }
 
   #hasDay(day: number): boolean {
-    const date = new Date(day * dayMs);
-    const days = this.#daysOf(date.getUTCFullYear() * 12 + date.getUTCMonth());
-    return ((days >>> date.getUTCDate()) & 1) === 1;
+    const { firstDay, days } = this.#monthOf(day);
+    return ((days >>> (day - firstDay + 1)) & 1) === 1;
   }
 
   #nextDay(day: number): number | undefined {
-    const date = new Date(day * dayMs);
-    const first = date.getUTCFullYear() * 12 + date.getUTCMonth();
-    // The bits of the days that have passed are cleared in the first month; bit 0 stands for no day.
-    let passed = ~0 << date.getUTCDate();
-    for (let month = first; month <= first + monthsMax; month++) {
-      const days = this.#daysOf(month) & passed;
-      if (days !== 0) return firstDayOf(month) + (31 - Math.clz32(days & -days)) - 1;
-      passed = ~0;
+    const { index, firstDay, days } = this.#monthOf(day);
+    // The bits of the days that have passed are cleared; bit 0 stands for no day.
+    const left = days & (~0 << (day - firstDay + 1));
+    if (left !== 0) return firstDay + lowestBit(left) - 1;
+    for (let later = index + 1; later <= index + monthsMax; later++) {
+      if (!this.#hasMonth(later)) continue;
+      const month = this.#month(later);
+      if (month.days !== 0) return month.firstDay + lowestBit(month.days) - 1;
     }
     return undefined;
   }
 
   #previousDay(day: number): number | undefined {
-    const date = new Date(day * dayMs);
-    const last = date.getUTCFullYear() * 12 + date.getUTCMonth();
-    let toCome = ~(~1 << date.getUTCDate());
-    for (let month = last; month >= last - monthsMax; month--) {
-      const days = this.#daysOf(month) & toCome;
-      if (days !== 0) return firstDayOf(month) + (31 - Math.clz32(days)) - 1;
-      toCome = ~0;
+    const { index, firstDay, days } = this.#monthOf(day);
+    const left = days & ~(~1 << (day - firstDay + 1));
+    if (left !== 0) return firstDay + highestBit(left) - 1;
+    for (let earlier = index - 1; earlier >= index - monthsMax; earlier--) {
+      if (!this.#hasMonth(earlier)) continue;
+      const month = this.#month(earlier);
+      if (month.days !== 0) return month.firstDay + highestBit(month.days) - 1;
     }
     return undefined;
   }
 
-  /** The days of a month (counted from the year 0) that match, one bit each, bit 1 for the first. */
-  #daysOf(month: number): number {
-    if (!this.#months.has((month % 12) + 1)) return 0;
-    const known = this.#days.get(month);
-    if (known !== undefined) return known;
-    if (this.#days.size >= 24) this.#days.clear();
-    const bits = daysOfMonth(this.#fields, month);
-    this.#days.set(month, bits);
-    return bits;
+  #hasMonth(index: number): boolean {
+    return this.#fields.month.includes((index % 12) + 1);
   }
+
+  #monthOf(day: number): Month {
+    const recent = this.#recent;
+    if (recent && recent.firstDay <= day && day < recent.endDay) return recent;
+    const date = new Date(day * dayMs);
+    const month = this.#month(date.getUTCFullYear() * 12 + date.getUTCMonth());
+    this.#recent = month;
+    return month;
+  }
+
+  #month(index: number): Month {
+    const known = this.#months.get(index);
+    if (known !== undefined) return known;
+    if (this.#months.size >= monthsKeptMax) this.#months.clear();
+    const firstDay = firstDayOf(index);
+    const days = this.#hasMonth(index) ? daysOfMonth(this.#fields, index) : 0;
+    const month = { index, firstDay, endDay: firstDayOf(index + 1), days };
+    this.#months.set(index, month);
+    return month;
+  }
+}
+
+interface Month {
+  /** Counted from the year 0. */
+  readonly index: number;
+  /** In days since 1970. */
+  readonly firstDay: number;
+  readonly endDay: number;
+  /** The days that match, one bit each, bit 1 for the first. */
+  readonly days: number;
+}
+
+function lowestBit(bits: number): number {
+  return highestBit(bits & -bits);
+}
+
+function highestBit(bits: number): number {
+  return 31 - Math.clz32(bits);
 }
 
 /** The values of a field; the next and the previous one of each are looked up, not searched. */

@@ -1,10 +1,10 @@
 import { statfs } from 'node:fs/promises';
 import { version } from '@holdfast/core';
 import type { Handlers } from '../api/index.ts';
-import { metricsSnapshot } from './metrics-snapshot.ts';
 import type { NodeParts } from './node-parts.ts';
 import { objectHandlers } from './object-handlers.ts';
 import { runHandlers } from './run-handlers.ts';
+import { takeSnapshot } from './take-snapshot.ts';
 import { taskHandlers, tasksOf, viewOfTask } from './task-handlers.ts';
 import { isoOf, runView } from './views.ts';
 
@@ -21,8 +21,9 @@ export function nodeHandlers(parts: NodeParts): Handlers {
       return { ready: reasons.length === 0, reasons };
     },
     getMetrics: async () => {
-      const { bavail, bsize } = await statfs(config.staging).catch(() => ({ bavail: 0, bsize: 0 }));
-      return metrics.render(metricsSnapshot(parts, bavail * bsize));
+      const disk = await statfs(config.staging).catch(() => undefined);
+      const freeBytes = disk && disk.bavail * disk.bsize;
+      return metrics.render(takeSnapshot(parts, freeBytes));
     },
     getStatus: async () => {
       const byFreshness: Record<string, number> = {};

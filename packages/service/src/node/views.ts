@@ -74,7 +74,7 @@ function runningView(
   return { run, scope, state: 'running', startedAt: isoOf(sinceMs) };
 }
 
-function stateOf(record: TaskRecord, spec: DeclaredTask, nowMs: number): TaskView['state'] {
+export function stateOf(record: TaskRecord, spec: DeclaredTask, nowMs: number): TaskView['state'] {
   if (spec.disabled) return 'disabled';
   if (record.pausedSinceMs !== undefined) return 'paused';
   return (record.delayedUntilMs ?? 0) > nowMs ? 'delayed' : 'enabled';

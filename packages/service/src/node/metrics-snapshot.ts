@@ -1,5 +1,0 @@
-import type { NodeParts } from './node-parts.ts';
-
-export function metricsSnapshot(_parts: NodeParts, _freeBytes: number): unknown {
-  return {};
-}

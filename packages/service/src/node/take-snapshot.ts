@@ -1,0 +1,88 @@
+import type { TaskRecord } from '@holdfast/coordinator';
+import { type DeclaredTask, version } from '@holdfast/core';
+import { decideFreshness, nextRuns } from '@holdfast/scheduler';
+import type { MetricsSnapshot, RunMetrics, TaskMetrics } from '../metrics/metrics-snapshot.ts';
+import { freshnessQuestion } from './freshness.ts';
+import type { NodeParts } from './node-parts.ts';
+import type { ActiveRun } from './runner.ts';
+import { scheduleState } from './schedules.ts';
+import { tasksOf } from './task-handlers.ts';
+import { stateOf } from './views.ts';
+
+/** Services without which the store is not known to answer. */
+const storeServices = ['store', 'membership'];
+
+/** How many runs ahead the next one of each scope is looked for. */
+const aheadMax = 100;
+
+/** What metrics show, as of now. */
+export function takeSnapshot(
+  parts: NodeParts,
+  stagingFreeBytes: number | undefined,
+): Omit<MetricsSnapshot, 'eventLoopDelayMs'> {
+  const { config, supervisor, runner } = parts;
+  return {
+    node: config.name,
+    version,
+    stagingFreeBytes,
+    storeUp: supervisor.states.every(
+      ({ name, state }) => !storeServices.includes(name) || state === 'working',
+    ),
+    services: supervisor.states.map(({ name, failures }) => ({ name, failures })),
+    tasks: tasksOf(parts).map(({ task, spec, record }) => taskMetrics(parts, { task, spec, record })),
+    runs: runner.active.map((active) => runMetrics(active, config.limits.stallAfterMs)),
+  };
+}
+
+function taskMetrics(
+  { schedules, clock, runner }: NodeParts,
+  { task, spec, record }: { readonly task: string; readonly spec: DeclaredTask; readonly record: TaskRecord },
+): TaskMetrics {
+  const nowMs = clock.now();
+  const schedule = schedules.of(task, spec);
+  const runningSinceMs = record.running && runner.find(record.running.run)?.run.startedAtMs;
+  const { question, graceMs } = freshnessQuestion(record, spec, runningSinceMs);
+  const { state, expectedMs, overdueSinceMs, runningTooLong } = decideFreshness(
+    schedule,
+    question,
+    nowMs,
+    graceMs,
+  );
+  const { lastGood, lastGoodFull, lastAttempt } = record;
+  const planned = nextRuns(schedule, scheduleState(record, spec), nowMs, aheadMax);
+  const nextMs = (scope: 'full' | 'incremental'): number | undefined =>
+    planned.find((run) => run.scope === scope)?.atMs;
+  return {
+    task,
+    source: spec.source,
+    type: spec.type,
+    node: record.node,
+    state: stateOf(record, spec, nowMs),
+    freshness: state,
+    lastGoodMs: {
+      full: lastGoodFull?.asOfMs,
+      incremental: lastGood?.scope === 'incremental' ? lastGood.asOfMs : undefined,
+    },
+    lastGoodAtMs: Object.fromEntries(
+      Object.entries(record.lastGoodAt).map(([name, good]) => [name, good.asOfMs]),
+    ),
+    lastAttempt: lastAttempt && { atMs: lastAttempt.atMs, state: lastAttempt.state },
+    nextMs: { full: nextMs('full'), incremental: nextMs('incremental') },
+    expectedMs,
+    overdueMs: overdueSinceMs === undefined ? undefined : Math.max(0, nowMs - overdueSinceMs),
+    failing: record.failingSinceMs !== undefined,
+    runningTooLong,
+  };
+}
+
+function runMetrics({ run, progress }: ActiveRun, stuckAfterMs: number): RunMetrics {
+  if (run.state !== 'running') return { task: run.task, state: 'waiting', stuck: false };
+  const { percent, bytesPerSecond } = progress.view();
+  return {
+    task: run.task,
+    state: 'running',
+    stuck: progress.stuckSinceMs(stuckAfterMs) !== undefined,
+    ratio: percent / 100,
+    bytesPerSecond,
+  };
+}

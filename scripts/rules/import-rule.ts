@@ -1,15 +1,29 @@
 import { posix } from 'node:path';
 import { isOutsideProduct } from './finding.ts';
 
-const below = ['core', 'engine', 'uploader', 'sources', 'destinations'];
+const below = [
+  'core',
+  'engine',
+  'scheduler',
+  'coordinator',
+  'uploader',
+  'client',
+  'sources',
+  'destinations',
+  'stores',
+];
 
 /** Which packages the product code of a package may import, besides itself. */
 const arrows: Readonly<Record<string, readonly string[]>> = {
   core: [],
   engine: ['core'],
+  scheduler: ['core'],
+  coordinator: ['core'],
   uploader: ['core'],
+  client: ['core'],
   sources: ['core'],
   destinations: ['core'],
+  stores: ['core'],
   testing: ['core'],
   service: below,
   cli: [...below, 'service'],

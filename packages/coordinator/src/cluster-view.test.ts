@@ -1,7 +1,8 @@
 import { FakeClock, MemoryClusterStore } from '@holdfast/testing';
 import { expect, it } from 'vitest';
 import { ClusterView, type ViewChange } from './cluster-view.ts';
-import { Ledger, noObjects } from './ledger.ts';
+import { noObjects } from './entries.ts';
+import { Ledger } from './ledger.ts';
 
 const { signal } = new AbortController();
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));

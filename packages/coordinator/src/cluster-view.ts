@@ -1,6 +1,6 @@
 import { type ClusterStore, type DeclaredObjects, HoldfastError, type Sig } from '@holdfast/core';
+import { type Known, noObjects } from './entries.ts';
 import { keys } from './keys.ts';
-import { type Known, noObjects } from './ledger.ts';
 import type { ObjectsRecord, TaskRecord } from './records.ts';
 
 /** What changed: the objects, or records of these tasks. */

@@ -1,8 +1,9 @@
 import type { ErrorRecord } from '@holdfast/core';
 import { FakeClock, MemoryClusterStore } from '@holdfast/testing';
 import { describe, expect, it } from 'vitest';
+import { type Known, noObjects } from './entries.ts';
 import { keys, timeOfRun } from './keys.ts';
-import { type Known, Ledger, noObjects } from './ledger.ts';
+import { Ledger } from './ledger.ts';
 import type { Message, RunResult, TaskRecord } from './records.ts';
 
 const { signal } = new AbortController();
@@ -63,7 +64,7 @@ describe('an occurrence', () => {
     const { run, known } = await ledger.take(await knownTask(ledger), start, { signal });
     const owed = { scope: 'full', atMs: 5, reason: 'the full was skipped' } as const;
     const settledMs = { full: 7, incremental: 8 };
-    await ledger.skip(
+    await ledger.skipOccurrence(
       known,
       { scope: 'full', reason: 'still running', settledMs, occurrenceMs: 7, owed },
       { signal },

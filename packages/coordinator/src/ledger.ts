@@ -2,7 +2,6 @@ import {
   type Clock,
   type ClusterStore,
   type DeclaredObjects,
-  type Entry,
   type ErrorRecord,
   HoldfastError,
   type Put,
@@ -10,7 +9,9 @@ import {
   type Session,
   type Sig,
 } from '@holdfast/core';
-import { keys, taskOfRun } from './keys.ts';
+import { type Known, messagePut, objectsOf, runPut } from './entries.ts';
+import { keys } from './keys.ts';
+import { noTask } from './not-found.ts';
 import type {
   Message,
   NodeRecord,
@@ -33,7 +34,7 @@ import {
   type Skip,
   type Start,
   type Step,
-  skipOccurrence,
+  skipped,
   startRun,
   succeedRun,
 } from './transitions.ts';
@@ -44,15 +45,6 @@ const storeFormat = '1';
 /** Two nodes rarely meet at one record; meeting this often means that something is broken. */
 const triesMax = 50;
 
-export interface Known<T> {
-  readonly value: T;
-  readonly revision: Revision;
-}
-
-export type Outcome =
-  | { readonly state: 'succeeded'; readonly made: RunResult }
-  | { readonly state: 'failed' | 'cancelled' | 'interrupted'; readonly error: ErrorRecord };
-
 export interface Taken {
   readonly run: RunRecord;
   readonly known: Known<TaskRecord>;
@@ -60,8 +52,6 @@ export interface Taken {
 
 /** What the end of a run has to tell: computed from the records before and after, written with them. */
 export type Tell = (before: TaskRecord, after: Step) => readonly Message[];
-
-export const noObjects: DeclaredObjects = { sources: {}, destinations: {}, tasks: {}, notifications: {} };
 
 /** Every change to what the cluster remembers: each is one transaction of the store. */
 export class Ledger {
@@ -155,8 +145,8 @@ export class Ledger {
     return { run: step.run, known: await this.#write(known, step.record, [runPut(step.run)], o) };
   }
 
-  async skip(known: Known<TaskRecord>, skip: Skip, o: Sig): Promise<Taken> {
-    const step = skipOccurrence(known.value, skip, this.#clock.now());
+  async skipOccurrence(known: Known<TaskRecord>, skip: Skip, o: Sig): Promise<Taken> {
+    const step = skipped(known.value, skip, this.#clock.now());
     return { run: step.run, known: await this.#write(known, step.record, [runPut(step.run)], o) };
   }
 
@@ -400,29 +390,6 @@ export class Ledger {
     );
     return { value: record, revision: written };
   }
-}
-
-function objectsOf(entry: Entry | undefined): Known<DeclaredObjects> {
-  if (!entry) return { value: noObjects, revision: 0 };
-  return { value: (JSON.parse(entry.value) as ObjectsRecord).objects, revision: entry.revision };
-}
-
-function runPut(run: RunRecord): Put {
-  return { key: keys.run(run.id), value: JSON.stringify(run) };
-}
-
-function messagePut(message: Message): Put {
-  return { key: keys.message(message.id), value: JSON.stringify(message) };
-}
-
-export function noTask(task: string): HoldfastError {
-  return new HoldfastError('not_found', `there is no task ${task}`, { hint: 'see holdfast tasks' });
-}
-
-export function noRun(id: string): HoldfastError {
-  return new HoldfastError('not_found', `there is no run ${id} of task ${taskOfRun(id)}`, {
-    hint: 'see holdfast history',
-  });
 }
 
 function ignoreConflict(caught: unknown): void {

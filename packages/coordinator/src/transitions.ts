@@ -3,7 +3,7 @@
  * transaction, so that an occurrence is taken once, and a run ends once.
  */
 import type { ErrorRecord, Scope } from '@holdfast/core';
-import { nextRunId } from './keys.ts';
+import { nextRunId, timeOfRun } from './keys.ts';
 import type {
   GoodBackup,
   OwedRun,
@@ -92,7 +92,7 @@ export interface Skip {
 }
 
 /** An occurrence passes without a run, and history says why. */
-export function skipOccurrence(record: TaskRecord, skip: Skip, nowMs: number): Step {
+export function skipped(record: TaskRecord, skip: Skip, nowMs: number): Step {
   const { scope, reason, settledMs, occurrenceMs, owed } = skip;
   const id = nextRunId(record.task, nowMs, record.lastRunId);
   const run: RunRecord = {
@@ -127,7 +127,10 @@ export function beginRun(run: RunRecord, nowMs: number): RunRecord {
 /** A good end: freshness, ownership of incrementals and the chain's head follow from it, and from nothing else. */
 export function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
   const { record, run } = step;
-  const asOfMs = run.startedAtMs ?? run.createdAtMs;
+  const beganMs = run.startedAtMs ?? run.createdAtMs;
+  // What an interrupted run had read is as old as that run.
+  const isOlder = made.outcome === 'resumed' && run.resumes !== undefined;
+  const asOfMs = isOlder ? timeOfRun(run.resumes) : beganMs;
   const { scope, backup } = made;
   const good: GoodBackup = { run: run.id, scope, backup, asOfMs, endedAtMs: nowMs };
   const stored = made.destinations.filter((one) => one.stored).map(({ name }) => [name, good] as const);

@@ -1,4 +1,4 @@
-import { noTask, type RunRecord, type RunResult } from '@holdfast/coordinator';
+import { noTask, type RunRecord, type RunResult, timeOfRun } from '@holdfast/coordinator';
 import { type DeclaredObjects, HoldfastError } from '@holdfast/core';
 import type { BackupReport } from '@holdfast/engine';
 import { toRunTargets } from '../objects/run-targets.ts';
@@ -43,6 +43,9 @@ export function runOrder(
         type: spec.type,
         // A task without incrementals leaves nothing in its source.
         keepChanges: incrementals ? 'if-possible' : false,
+        // An interrupted full that is finished first counts as this one only if it is as new as this one has to be.
+        resumedSinceMs:
+          run.resumes === undefined ? (run.occurrenceMs ?? run.createdAtMs) : timeOfRun(run.resumes),
         node: run.node,
         generation: run.generation,
         newSource: false,

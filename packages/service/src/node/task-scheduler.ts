@@ -100,7 +100,7 @@ export class TaskScheduler implements Service {
         await ledger.amend(task, (record) => ({ record: { ...record, settledMs } }), o);
         logger.warn({ component: this.name, task }, reason);
       } else {
-        const taken = await ledger.skip(known, decision, o);
+        const taken = await ledger.skipOccurrence(known, decision, o);
         view.note(taken.known);
         logger.warn({ component: this.name, task, run: taken.run.id }, `skipped: ${decision.reason}`);
       }

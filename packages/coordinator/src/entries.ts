@@ -1,0 +1,29 @@
+import type { DeclaredObjects, Entry, Put, Revision } from '@holdfast/core';
+import { keys } from './keys.ts';
+import type { Message, ObjectsRecord, RunRecord } from './records.ts';
+
+/** A record, and the revision to compare with when it is written. */
+export interface Known<T> {
+  readonly value: T;
+  readonly revision: Revision;
+}
+
+export type Outcome =
+  | { readonly state: 'succeeded'; readonly made: RunResult }
+  | { readonly state: 'failed' | 'cancelled' | 'interrupted'; readonly error: ErrorRecord };
+
+export const noObjects: DeclaredObjects = { sources: {}, destinations: {}, tasks: {}, notifications: {} };
+
+/** Revision 0: nothing was ever declared. */
+export function objectsOf(entry: Entry | undefined): Known<DeclaredObjects> {
+  if (!entry) return { value: noObjects, revision: 0 };
+  return { value: (JSON.parse(entry.value) as ObjectsRecord).objects, revision: entry.revision };
+}
+
+export function runPut(run: RunRecord): Put {
+  return { key: keys.run(run.id), value: JSON.stringify(run) };
+}
+
+export function messagePut(message: Message): Put {
+  return { key: keys.message(message.id), value: JSON.stringify(message) };
+}

@@ -8,10 +8,6 @@ export interface Known<T> {
   readonly revision: Revision;
 }
 
-export type Outcome =
-  | { readonly state: 'succeeded'; readonly made: RunResult }
-  | { readonly state: 'failed' | 'cancelled' | 'interrupted'; readonly error: ErrorRecord };
-
 export const noObjects: DeclaredObjects = { sources: {}, destinations: {}, tasks: {}, notifications: {} };
 
 /** Revision 0: nothing was ever declared. */

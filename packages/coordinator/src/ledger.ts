@@ -45,6 +45,10 @@ const storeFormat = '1';
 /** Two nodes rarely meet at one record; meeting this often means that something is broken. */
 const triesMax = 50;
 
+export type Outcome =
+  | { readonly state: 'succeeded'; readonly made: RunResult }
+  | { readonly state: 'failed' | 'cancelled' | 'interrupted'; readonly error: ErrorRecord };
+
 export interface Taken {
   readonly run: RunRecord;
   readonly known: Known<TaskRecord>;

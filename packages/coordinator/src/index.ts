@@ -1,7 +1,7 @@
 export { ClusterView, type ViewChange } from './cluster-view.ts';
 export { type Known, noObjects } from './entries.ts';
 export { isRunId, keys, runId, taskOfRun, timeOfRun } from './keys.ts';
-export { Ledger, type Outcome, type Taken, type Tell } from './ledger.ts';
+export { Ledger, type Taken, type Tell } from './ledger.ts';
 export { noRun, noTask } from './not-found.ts';
 export * from './records.ts';
-export type { Skip, Start, Step } from './transitions.ts';
+export type { Outcome, Skip, Start, Step } from './transitions.ts';

@@ -23,12 +23,11 @@ import type {
 } from './records.ts';
 import {
   beginRun,
-  cancelRun,
   delayTask,
-  failRun,
-  interruptRun,
+  endRun,
   moveTask,
   newTask,
+  type Outcome,
   pauseTask,
   resumeTask,
   type Skip,
@@ -36,7 +35,6 @@ import {
   type Step,
   skipped,
   startRun,
-  succeedRun,
 } from './transitions.ts';
 
 /** Of what this build writes into a store. */
@@ -44,10 +42,6 @@ const storeFormat = '1';
 
 /** Two nodes rarely meet at one record; meeting this often means that something is broken. */
 const triesMax = 50;
-
-export type Outcome =
-  | { readonly state: 'succeeded'; readonly made: RunResult }
-  | { readonly state: 'failed' | 'cancelled' | 'interrupted'; readonly error: ErrorRecord };
 
 export interface Taken {
   readonly run: RunRecord;
@@ -193,19 +187,7 @@ export class Ledger {
    * @throws HoldfastError lease_lost when the task's generation is another by now, or the run has ended already
    */
   async finish(run: RunRecord, outcome: Outcome, tell: Tell, o: Sig): Promise<Step> {
-    return this.#endOrBegin(
-      run,
-      o,
-      (record) => {
-        const step = { record, run };
-        const nowMs = this.#clock.now();
-        if (outcome.state === 'succeeded') return succeedRun(step, outcome.made, nowMs);
-        if (outcome.state === 'failed') return failRun(step, outcome.error, nowMs);
-        if (outcome.state === 'cancelled') return cancelRun(step, outcome.error, nowMs);
-        return interruptRun(step, outcome.error, nowMs);
-      },
-      tell,
-    );
+    return this.#endOrBegin(run, o, (record) => endRun({ record, run }, outcome, this.#clock.now()), tell);
   }
 
   /**

@@ -124,8 +124,26 @@ export function beginRun(run: RunRecord, nowMs: number): RunRecord {
   return { ...run, state: 'running', startedAtMs: nowMs };
 }
 
+export type Outcome =
+  | { readonly state: 'succeeded'; readonly made: RunResult }
+  | { readonly state: 'failed' | 'cancelled' | 'interrupted'; readonly error: ErrorRecord };
+
+/** How a run ends, whatever the end is. */
+export function endRun(step: Step, outcome: Outcome, nowMs: number): Step {
+  switch (outcome.state) {
+    case 'succeeded':
+      return succeedRun(step, outcome.made, nowMs);
+    case 'failed':
+      return failRun(step, outcome.error, nowMs);
+    case 'cancelled':
+      return cancelRun(step, outcome.error, nowMs);
+    case 'interrupted':
+      return interruptRun(step, outcome.error, nowMs);
+  }
+}
+
 /** A good end: freshness, ownership of incrementals and the chain's head follow from it, and from nothing else. */
-export function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
+function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
   const { record, run } = step;
   const beganMs = run.startedAtMs ?? run.createdAtMs;
   // What an interrupted run had read is as old as that run.
@@ -154,7 +172,7 @@ export function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
   };
 }
 
-export function failRun(step: Step, error: ErrorRecord, nowMs: number): Step {
+function failRun(step: Step, error: ErrorRecord, nowMs: number): Step {
   const { run, record } = step;
   return {
     run: { ...run, state: 'failed', error, endedAtMs: nowMs },
@@ -167,7 +185,7 @@ export function failRun(step: Step, error: ErrorRecord, nowMs: number): Step {
 }
 
 /** Someone asked for it: not a failure. */
-export function cancelRun(step: Step, error: ErrorRecord, nowMs: number): Step {
+function cancelRun(step: Step, error: ErrorRecord, nowMs: number): Step {
   return {
     run: { ...step.run, state: 'cancelled', error, endedAtMs: nowMs },
     record: ended(step, 'cancelled'),
@@ -175,7 +193,7 @@ export function cancelRun(step: Step, error: ErrorRecord, nowMs: number): Step {
 }
 
 /** Its node went away. It is owed, and goes on from staging where it can. */
-export function interruptRun(step: Step, error: ErrorRecord, nowMs: number): Step {
+function interruptRun(step: Step, error: ErrorRecord, nowMs: number): Step {
   const { run } = step;
   const record = ended(step, 'interrupted');
   const attempts = (run.attempts ?? 0) + 1;

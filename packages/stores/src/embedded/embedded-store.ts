@@ -27,6 +27,8 @@ export interface EmbeddedStoreParts {
   readonly link: DatabaseLink;
   readonly clock: Clock;
   readonly description: string;
+  /** False only if surely no process has committed anything since it was last asked. Always true by default. */
+  readonly mayHaveCommitted?: () => boolean;
 }
 
 /** The port over the worker thread that has the file: sessions, watches, and the eye on other processes. */
@@ -34,6 +36,7 @@ export class EmbeddedStore implements ClusterStore {
   readonly description: string;
   readonly #link: DatabaseLink;
   readonly #clock: Clock;
+  readonly #mayHaveCommitted: () => boolean;
   readonly #news = new News();
   readonly #observer = new SessionObserver();
   readonly #sessions = new Map<string, EmbeddedSession>();
@@ -43,10 +46,11 @@ export class EmbeddedStore implements ClusterStore {
   #pause = new AbortController();
   #disposed: Promise<void> | undefined;
 
-  constructor({ link, clock, description }: EmbeddedStoreParts) {
+  constructor({ link, clock, description, mayHaveCommitted = () => true }: EmbeddedStoreParts) {
     this.description = description;
     this.#link = link;
     this.#clock = clock;
+    this.#mayHaveCommitted = mayHaveCommitted;
     this.#polling = this.#poll();
   }
 
@@ -125,6 +129,7 @@ export class EmbeddedStore implements ClusterStore {
 
   async #close(): Promise<void> {
     this.#closed.abort(new HoldfastError('cancelled', 'the store was closed'));
+    this.#pause.abort();
     await Promise.all([...this.#sessions.values()].map((session) => session[Symbol.asyncDispose]()));
     await this.#polling;
     await this.#link[Symbol.asyncDispose]();
@@ -147,15 +152,16 @@ export class EmbeddedStore implements ClusterStore {
         // Watchers are told and may try again. Sessions that cannot be seen are not ended.
         this.#news.failed(error);
       }
-      this.#pause = new AbortController();
+      if (this.#pause.signal.aborted) this.#pause = new AbortController();
       const pauseMs =
         this.#watchers > 0 ? watchedPollMs : Math.min(idlePollMs, this.#observer.shortestMs / looksPerTtl);
-      const resumed = AbortSignal.any([signal, this.#pause.signal]);
-      await this.#clock.sleep(pauseMs, resumed).catch(() => undefined);
+      // Closing and watching end the pause, which is otherwise all that an idle process does: it had better be cheap.
+      if (!signal.aborted) await this.#clock.sleep(pauseMs, this.#pause.signal).catch(() => undefined);
     }
   }
 
   async #observe(signal: AbortSignal): Promise<void> {
+    if (!this.#mayHaveCommitted()) return;
     const seen = await this.#link.call('observe', [], { signal });
     if (!seen) return;
     this.#observer.take(

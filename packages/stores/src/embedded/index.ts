@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import type { Clock, ClusterStore, Sig } from '@holdfast/core';
+import { CommitHint } from './commit-hint.ts';
 import { EmbeddedStore } from './embedded-store.ts';
 import { WorkerLink } from './worker-link.ts';
 
@@ -21,5 +22,11 @@ export async function openEmbeddedStore(o: EmbeddedStoreOptions, sig: Sig): Prom
   const { clock, path, ...limits } = o;
   const database = { path: resolve(path), ...limits };
   const link = await WorkerLink.open({ clock, database, signal: sig.signal });
-  return new EmbeddedStore({ link, clock, description: `embedded:${database.path}` });
+  const hint = new CommitHint(database.path);
+  return new EmbeddedStore({
+    link,
+    clock,
+    description: `embedded:${database.path}`,
+    mayHaveCommitted: () => hint.mayHaveCommitted(),
+  });
 }

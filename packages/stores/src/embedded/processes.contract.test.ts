@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { stat } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { SystemClock } from '@holdfast/core';
+import { type ClusterStore, SystemClock } from '@holdfast/core';
 import { runMounted, temporaryFolder } from '@holdfast/testing';
 import { describe, expect, test } from 'vitest';
 import { openEmbeddedStore } from './index.ts';
@@ -35,6 +35,16 @@ function start(path: string, name: string, times: number): Counter {
   };
 }
 
+/** All that a watch from the beginning sees the counter be, up to a count. */
+async function countsUntil(store: ClusterStore, last: string): Promise<string[]> {
+  const seen: string[] = [];
+  for await (const { puts } of store.watch('counter', { since: 0, signal })) {
+    seen.push(...puts.map(({ value }) => value));
+    if (seen.at(-1) === last) break;
+  }
+  return seen;
+}
+
 describe('several processes with one file', () => {
   test('that make it at once, count in it at once, and one of which is killed, lose nothing', async () => {
     await using folder = await temporaryFolder('processes');
@@ -44,6 +54,7 @@ describe('several processes with one file', () => {
     const killed = start(path, 'killed', 1_000_000);
     {
       await using store = await openEmbeddedStore({ path, clock }, { signal });
+      const watching = countsUntil(store, `${2 * each}`);
       while (!(killed.said() > 25)) await clock.sleep(5, signal);
       killed.child.kill('SIGKILL');
       await killed.ended;
@@ -54,7 +65,9 @@ describe('several processes with one file', () => {
       // What it was told is there; of one more it may not have heard.
       const byKilled = await counted('by/killed');
       expect([killed.said(), killed.said() + 1]).toContain(byKilled);
-      expect(await counted('counter')).toBe(2 * each + byKilled);
+      const total = 2 * each + byKilled;
+      expect(await counted('counter')).toBe(total);
+      expect(await watching).toEqual(Array.from({ length: 2 * each }, (_, index) => `${index + 1}`));
       // The living have said good-bye; the dead one goes by itself.
       const alive = async (): Promise<string[]> =>
         (await store.list('alive/', { signal })).entries.map(({ key }) => key);

@@ -12,15 +12,7 @@ import {
 import { type Known, messagePut, objectsOf, runPut } from './entries.ts';
 import { keys } from './keys.ts';
 import { noTask } from './not-found.ts';
-import type {
-  Message,
-  NodeRecord,
-  ObjectsRecord,
-  RunRecord,
-  RunResult,
-  Settled,
-  TaskRecord,
-} from './records.ts';
+import type { Message, NodeRecord, ObjectsRecord, RunRecord, Settled, TaskRecord } from './records.ts';
 import {
   beginRun,
   delayTask,

@@ -7,7 +7,7 @@ export interface Cron {
   readonly text: string;
   /** Its wall times, in a calendar without time zones. */
   readonly wallTimes: WallTimes;
-  /** The hour field names no hour: the schedule runs so many times an hour, every hour. */
+  /** The hour field is `*`, or `0-23` and the like: the schedule runs so many times an hour, every hour. */
   readonly everyHour: boolean;
 }
 

@@ -104,6 +104,7 @@ test('a delayed run starts when the delay is over; occurrences before it are dro
   expect(said(decideTask(schedule(), delayed, at('16T11:00')))).toBe('idle until 16T12:30');
   const start = decideTask(schedule(), delayed, delayedUntilMs);
   expect(said(start)).toBe('owed: incremental of 16T12:30');
+  expect(start).toMatchObject({ settledMs: { full: delayedUntilMs - 1, incremental: delayedUntilMs - 1 } });
   const ended = { ...afterDecision(delayed, start), running: false };
   expect(said(decideTask(schedule(), ended, at('16T12:50')))).toBe('idle until 16T13:00');
 });

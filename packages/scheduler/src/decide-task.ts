@@ -47,7 +47,7 @@ export function decideTask(schedule: Schedule, state: ScheduleState, nowMs: numb
   return idle(schedule, state, nowMs, 'nothing is due');
 }
 
-/** Occurrences that a delay drops count as settled. */
+/** Occurrences that a delay drops count as settled, and are so with the first decision after it. */
 function unsettledAfter({ settledMs, delayedUntilMs }: ScheduleState): Settled {
   return delayedUntilMs === undefined ? settledMs : laterOf(settledMs, delayedUntilMs - 1);
 }
@@ -84,7 +84,7 @@ function start(now: { state: ScheduleState; due: Due; nowMs: number; say: (ms: n
     scope,
     occurrenceMs: due.occurrenceMs,
     dueMs: due.sinceMs,
-    settledMs: laterOf(state.settledMs, due.newestMs),
+    settledMs: laterOf(unsettledAfter(state), due.newestMs),
     missed: due.count - 1,
     trigger: late ? 'catch-up' : 'schedule',
     settlesOwed: state.owed !== undefined,
@@ -100,7 +100,7 @@ function startOwed(state: ScheduleState, owed: OwedRun, due: Due | undefined): S
     scope,
     occurrenceMs: owed.atMs,
     dueMs: owed.atMs,
-    settledMs: due ? laterOf(state.settledMs, due.newestMs) : state.settledMs,
+    settledMs: laterOf(unsettledAfter(state), due?.newestMs ?? 0),
     missed: due?.count ?? 0,
     trigger: 'owed',
     settlesOwed: true,
@@ -123,7 +123,7 @@ function skip(state: ScheduleState, due: Due, say: (ms: number) => string): Skip
     kind: 'skip',
     scope: due.scope,
     occurrenceMs: due.occurrenceMs,
-    settledMs: laterOf(state.settledMs, due.newestMs),
+    settledMs: laterOf(unsettledAfter(state), due.newestMs),
     skipped: due.count,
   } as const;
   if (due.scope === 'incremental' || state.owed?.scope === 'full') return { ...base, reason };

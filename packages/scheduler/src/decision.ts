@@ -98,6 +98,7 @@ export function afterDecision(state: ScheduleState, decision: Decision): Schedul
         ...state,
         settledMs: decision.settledMs,
         running: true,
+        delayedUntilMs: undefined,
         owed: decision.settlesOwed ? undefined : state.owed,
       };
   }

@@ -55,7 +55,10 @@ describe('a wall time that comes twice', () => {
     expect(days(text, timezone, after, 2)).toEqual(wanted);
   });
 
-  test('runs both times where it names none: no hour is without backups', () => {
+  test('runs both times where it names none, or all: no hour is without backups', () => {
+    const all = ['*/30 0-23 * * *', '*/30 */1 * * *', '*/30 5-4 * * *'];
+    for (const text of all)
+      expect(days(text, 'Europe/Berlin', '2026-10-25T00:30Z', 1)).toEqual(['10-25 02:00 +01:00']);
     const wanted = ['10-25 02:30 +02:00', '10-25 02:00 +01:00', '10-25 02:30 +01:00', '10-25 03:00 +01:00'];
     expect(days('*/30 * * * *', 'Europe/Berlin', '2026-10-25T00:00Z')).toEqual(wanted);
     expect(days('45 * * * *', 'Australia/Lord_Howe', '2026-04-04T14:30Z', 3)).toEqual([

@@ -6,8 +6,8 @@
  *   Several that are left out together, or one that is due at that moment anyway, run once.
  * - A wall time that comes twice (autumn) runs the first time, when the schedule names its hours ("30 2 * * *",
  *   "0 *\/6 * * *").
- * - When the hour field is `*`, it runs both times: "*\/15 * * * *" means every 15 minutes of real time, and an hour
- *   without backups would be a hole.
+ * - When the hour field is `*`, or says every hour in other words, it runs both times: "*\/15 * * * *" means every 15
+ *   minutes of real time, and an hour without backups would be a hole.
  *
  * Wall times and moments meet here: a wall time is written as the milliseconds that it would be in UTC, and within a
  * stretch of constant offset a moment is the wall time less the offset.

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { createTask } from 'node-cron';
+import { createTask, parse } from 'node-cron';
 import { vi } from 'vitest';
 
 const minuteMs = 60_000;
@@ -81,7 +81,7 @@ export function runsByWalking(of: {
 }): number[] {
   const { text, timezone, fromMs, toMs } = of;
   const task = createTask(text, () => undefined, { timezone: 'UTC' });
-  const namesHours = text.split(' ')[1] !== '*';
+  const namesHours = new Set(parse(text).hour).size < 24;
   const seen = new Set<number>();
   const found: number[] = [];
   // What was on the clock during the day before may come again.

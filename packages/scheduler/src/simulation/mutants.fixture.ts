@@ -63,6 +63,13 @@ export const mutants: readonly (readonly [mistake: string, deciders: Partial<Dec
     /before the delay is over|oversleep|but it says/,
   ],
   [
+    'what a delay has dropped is not settled',
+    changed((d, _, state) =>
+      d.kind === 'start' && d.trigger === 'owed' && d.missed === 0 ? { ...d, settledMs: state.settledMs } : d,
+    ),
+    /but it says/,
+  ],
+  [
     'a blackout is not looked at',
     { decideTask: (schedule, state, nowMs) => decideTask({ ...schedule, blackout: [] }, state, nowMs) },
     /in a blackout window/,

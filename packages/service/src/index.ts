@@ -15,6 +15,7 @@ export { type ObjectsFile, type ParseWarning, parseObjects } from './objects/par
 export * from './objects/plan-objects.ts';
 export { type RunTargets, toRunTargets } from './objects/run-targets.ts';
 export type { ScheduleRules } from './objects/schedule-rules.ts';
+export { schedulerRules } from './objects/scheduler-rules.ts';
 export { openDestination, openSource } from './open.ts';
 export * from './perform.ts';
 export * from './run-parent.ts';

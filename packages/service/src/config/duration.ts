@@ -32,15 +32,3 @@ export function isWithin(ms: number, { least, most }: DurationRange): boolean {
 export function durationForm({ least, most }: DurationRange): string {
   return `a duration from ${least} to ${most} with its unit, such as 15s, 5m, 1h30m or 14d`;
 }
-
-/** `5400000` -> `1h30m`: what `durationMs` reads back as the same. */
-export function formatDuration(ms: number): string {
-  let rest = ms;
-  let text = '';
-  for (const [unit, unitMs] of Object.entries(unitsMs)) {
-    const count = Math.floor(rest / unitMs);
-    rest -= count * unitMs;
-    if (count > 0) text += `${count}${unit}`;
-  }
-  return text === '' ? '0s' : text;
-}

@@ -10,6 +10,7 @@ import {
   type PlaceholderRules,
   placeholderForms,
   placeholderProblem,
+  withoutPlaceholders,
 } from './placeholders.ts';
 
 /**
@@ -24,6 +25,8 @@ export interface Field {
 
 const textMax = 4096;
 const listMax = 100;
+/** Looking for what was meant is dear, and nobody reads more problems than this at once. */
+export const proposalsMax = 20;
 
 /** What a wrong value gets to hear. A text is shown only where it cannot be a secret. */
 function expectation(expected: string, o: { readonly hidden?: boolean } = {}) {
@@ -111,7 +114,7 @@ function urlProblem(value: string, schemes: readonly string[]): string | undefin
     return `expected a URL that begins with ${known}, not with ${scheme}:${didYouMean(scheme, schemes)}`;
   }
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  if (/[\u0000-\u0020\u007f]/.test(value.replace(/\$\{[^}]*\}/g, ''))) {
+  if (/[\u0000-\u0020\u007f]/.test(withoutPlaceholders(value))) {
     return 'holds a space or a control character: write %20 for a space in a URL';
   }
   return undefined;
@@ -199,7 +202,7 @@ export function list<E extends z.ZodType<string>>(element: E, o: ListField) {
     .max(most, { error: ({ input }) => `expected at most ${most}, not ${(input as unknown[]).length}` })
     .superRefine((values, context) => {
       for (const [index, value] of values.entries()) {
-        if (values.indexOf(value) < index) {
+        if (index < most && values.indexOf(value) < index) {
           context.addIssue({
             code: 'custom',
             path: [index],
@@ -220,7 +223,9 @@ export function group<S extends z.ZodRawShape>(shape: S, help: string) {
         if (issue.code !== 'unrecognized_keys') return say(issue);
         // Asked for when it is needed: a table may be extended by others' fields.
         const { keys, inst } = issue as unknown as { keys: readonly string[]; inst: z.ZodObject };
-        return keys.map((key) => sayUnknown(key, Object.keys(inst.shape))).join('\n');
+        return keys
+          .map((key, i) => (i < proposalsMax ? sayUnknown(key, Object.keys(inst.shape)) : 'is not known'))
+          .join('\n');
       },
     })
     .meta({ description: help });

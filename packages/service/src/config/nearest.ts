@@ -4,8 +4,11 @@ export function nearestOf(word: string, known: readonly string[]): string | unde
   let bestDistance = Number.POSITIVE_INFINITY;
   const typed = word.slice(0, wordMax).toLowerCase();
   for (const candidate of known) {
+    const allowed = Math.max(1, Math.floor(candidate.length / 3));
+    // At least so many edits lie between words of different lengths.
+    if (Math.abs(candidate.length - typed.length) > allowed) continue;
     const distance = editDistance(typed, candidate.toLowerCase());
-    if (distance < bestDistance && distance <= Math.max(1, Math.floor(candidate.length / 3))) {
+    if (distance < bestDistance && distance <= allowed) {
       best = candidate;
       bestDistance = distance;
     }

@@ -56,7 +56,8 @@ const listen = group(
   },
   'Where the node is called',
 ).superRefine(({ address, token }, context) => {
-  if (token !== undefined || isOwnMachine(splitAddress(address)?.host ?? '')) return;
+  const parts = splitAddress(address);
+  if (token !== undefined || parts === undefined || isOwnMachine(parts.host)) return;
   const message = `is missing: ${address} can be called by other machines, and nobody may without a token`;
   context.addIssue({ code: 'custom', path: ['token'], message });
 });

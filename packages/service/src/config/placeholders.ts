@@ -12,8 +12,8 @@ export function isPlaceholder(text: string): boolean {
 }
 
 /** A text without its placeholders. */
-export function withoutPlaceholders(text: string, instead = ''): string {
-  return text.replace(placeholder, instead);
+export function withoutPlaceholders(text: string): string {
+  return text.replace(placeholder, '');
 }
 
 export interface PlaceholderRules {
@@ -61,7 +61,10 @@ export function isSecretName(name: string): boolean {
   return secretName.test(name);
 }
 
-/** Whether a URL holds a secret, or a piece of one, itself instead of naming where one is kept. */
+/**
+ * Whether a URL holds a secret, or a piece of one, itself instead of naming where one is kept. In doubt it does: an @
+ * after a port (`h:5432/db?x=a@b`) may be the end of a password that was not encoded; %40 is not.
+ */
 export function holdsLiteralSecret(url: string): boolean {
   const literal = withoutPlaceholders(url);
   if (redactUrl(literal).replaceAll('[secret]', '') !== literal) return true;
@@ -78,5 +81,5 @@ export function holdsLiteralSecret(url: string): boolean {
 export function shownText(field: string, text: string): string {
   if (isPlaceholder(text)) return text;
   if (isSecretName(field)) return '[secret]';
-  return holdsLiteralSecret(text) ? redactUrl(withoutPlaceholders(text, '…')) : text;
+  return holdsLiteralSecret(text) ? `${/^[a-z][a-z0-9+.-]*:/i.exec(text)?.[0] ?? ''}[secret]` : text;
 }

@@ -53,11 +53,16 @@ export function problemsError(what: string, problems: readonly Problem[]): Holdf
   );
 }
 
-/** `['tasks', 'orders', 'destinations', 1]` -> `tasks.orders.destinations[1]` */
+/** `['tasks', 'orders', 'destinations', 1]` -> `tasks.orders.destinations[1]`; odd names are in quotes. */
 export function formatPath(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, part) =>
-      typeof part === 'number' ? `${text}[${part}]` : text === '' ? String(part) : `${text}.${String(part)}`,
-    '',
-  );
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    return text === '' ? formatName(String(part)) : `${text}.${formatName(String(part))}`;
+  }, '');
+}
+
+/** A name may be anything that YAML can quote, line ends and whole texts included. */
+function formatName(name: string): string {
+  if (/^[\p{L}\p{N}_-]{1,100}$/u.test(name)) return name;
+  return JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
 }

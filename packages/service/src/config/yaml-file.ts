@@ -34,22 +34,21 @@ export interface YamlFile {
 const levelsMax = 64;
 /** Aliases may repeat what was said, not multiply it: of the library's measure, which counts what they expand to. */
 const aliasesMax = 200;
-const tooDeep = Symbol('too deep');
+/** Of one list, of one mapping: ours are shorter, and whoever judges longer ones runs out of stack. */
+const itemsMax = 1000;
+const keysMax = 10_000;
+/** What a lexer tells apart: ten thousand small objects are half of it, and this much holds up a node for seconds. */
+const lexemesMax = 500_000;
 
 export function readYaml(name: string, text: string): YamlFile {
   const lines = new LineCounter();
   const placeAt = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
-    return { file: name, line: Math.max(1, line), column: Math.max(1, col) };
+    return { file: name, line, column: col };
   };
   const composed = compose(text, lines);
-  if (composed === tooDeep) {
-    return {
-      documents: [],
-      problems: [
-        { place: { file: name, line: 1, column: 1 }, path: '', text: `nested more than ${levelsMax} levels` },
-      ],
-    };
+  if (typeof composed === 'string') {
+    return { documents: [], problems: [{ place: placeAt(0), path: '', text: composed }] };
   }
   const problems: Problem[] = [];
   const documents: YamlDocument[] = [];
@@ -66,12 +65,17 @@ export function readYaml(name: string, text: string): YamlFile {
   return { documents, problems };
 }
 
-function compose(text: string, lines: LineCounter): Document.Parsed[] | typeof tooDeep {
+/** The documents, or what makes the text one that is not read on. */
+function compose(text: string, lines: LineCounter): Document.Parsed[] | string {
   const parser = new Parser(lines.addNewLine);
+  lines.addNewLine(0);
   const tokens = [];
+  let lexemes = 0;
   for (const lexeme of new Lexer().lex(text)) {
-    tokens.push(...parser.next(lexeme));
-    if (parser.stack.length > levelsMax) return tooDeep;
+    for (const token of parser.next(lexeme)) tokens.push(token);
+    lexemes += 1;
+    if (lexemes > lexemesMax) return `too much to read: expected at most ${lexemesMax} words and signs`;
+    if (parser.stack.length > levelsMax) return `nested more than ${levelsMax} levels`;
   }
   tokens.push(...parser.end());
   // The schema is named, or a %YAML 1.1 directive would bring back `yes`, octal numbers and merge keys.
@@ -99,11 +103,31 @@ function judgeDocument(
   const problems: Problem[] = [];
   const place = (node: unknown): Place => placeAt(startOf(node) ?? 0);
   visit(document, {
+    Seq: (_, list) => {
+      const count = list.items.length;
+      if (count <= itemsMax) return undefined;
+      problems.push({
+        place: place(list),
+        path: '',
+        text: `a list of ${count}: expected at most ${itemsMax}`,
+      });
+      return visit.SKIP;
+    },
     Map: (_, map, around) => {
+      const count = map.items.length;
+      if (count > keysMax) {
+        problems.push({
+          place: place(map),
+          path: '',
+          text: `a mapping of ${count}: expected at most ${keysMax}`,
+        });
+        return visit.SKIP;
+      }
       const keys = around.flatMap((each) =>
         isPair(each) && isScalar(each.key) ? [String(each.key.value)] : [],
       );
       problems.push(...keyProblems(map, keys, place));
+      return undefined;
     },
     Alias: (_, alias) => {
       if (alias.resolve(document) === undefined) {
@@ -119,8 +143,9 @@ function judgeDocument(
   try {
     const value = document.toJS({ maxAliasCount: aliasesMax });
     if (value === null || value === undefined) return { problems };
+    const pairs = new PairIndex();
     const placeOf: YamlDocument['placeOf'] = (path, part) =>
-      placeAt(locate(document, path, part) ?? startOf(document.contents) ?? 0);
+      placeAt(locate(document, { path, part, pairs }) ?? startOf(document.contents) ?? 0);
     return { problems, document: { value, placeOf } };
   } catch (caught) {
     if (!(caught instanceof ReferenceError)) throw caught;
@@ -154,21 +179,37 @@ function startOf(node: unknown): number | undefined {
   return isNode(node) ? node.range?.[0] : undefined;
 }
 
+type YamlPair = YAMLMap['items'][number];
+
+/** Finds pairs by their keys: a file may hold thousands of objects, and thousands of problems. */
+class PairIndex {
+  readonly #byMap = new Map<YAMLMap, ReadonlyMap<string, YamlPair>>();
+
+  find(map: YAMLMap, key: PropertyKey): YamlPair | undefined {
+    let pairs = this.#byMap.get(map);
+    if (pairs === undefined) {
+      pairs = new Map(map.items.map((pair) => [isScalar(pair.key) ? String(pair.key.value) : '', pair]));
+      this.#byMap.set(map, pairs);
+    }
+    return pairs.get(String(key));
+  }
+}
+
+interface Sought {
+  readonly path: readonly PropertyKey[];
+  readonly part: 'key' | 'value';
+  readonly pairs: PairIndex;
+}
+
 /** The offset of what a path names; as far as the path can be followed. */
-function locate(
-  document: Document.Parsed,
-  path: readonly PropertyKey[],
-  part: 'key' | 'value',
-): number | undefined {
+function locate(document: Document.Parsed, { path, part, pairs }: Sought): number | undefined {
   let node: Node | null | undefined = document.contents;
   let offset = startOf(node);
   for (const [index, step] of path.entries()) {
     if (isAlias(node)) node = node.resolve(document);
     let key: unknown;
     if (isMap(node)) {
-      const pair: YAMLMap['items'][number] | undefined = node.items.find(
-        (each) => isScalar(each.key) && String(each.key.value) === String(step),
-      );
+      const pair = pairs.find(node, step);
       if (pair === undefined) return offset;
       key = pair.key;
       node = isNode(pair.value) ? pair.value : undefined;

@@ -1,4 +1,5 @@
 import { type DeclaredObjects, type DeclaredTask, namePattern } from '@holdfast/core';
+import { proposalsMax } from '../config/fields.ts';
 import { didYouMean } from '../config/nearest.ts';
 import { memberOf, type ObjectKind, singular } from './object-kinds.ts';
 import { destinationPlace } from './run-targets.ts';
@@ -18,8 +19,9 @@ export interface Findings {
 export function checkObjects(objects: DeclaredObjects, alsoNamed?: AlsoNamed): Findings {
   const problems: Finding[] = [...samePlaces(objects)];
   const warnings: Finding[] = [...unused(objects)];
+  const references = new ReferenceCheck(objects, alsoNamed);
   for (const [name, task] of Object.entries(objects.tasks)) {
-    problems.push(...danglingReferences(objects, { name, refers: task }, alsoNamed));
+    problems.push(...references.dangling(name, task));
     warnings.push(...taskWarnings(objects, name, task));
   }
   return { problems, warnings };
@@ -33,24 +35,33 @@ export interface References {
   readonly destinations?: unknown;
 }
 
-/** References of a task to what is not there. What is no reference at all is not for this to say. */
-export function* danglingReferences(
-  objects: DeclaredObjects,
-  task: { readonly name: string; readonly refers: References },
-  alsoNamed: AlsoNamed = () => false,
-): Iterable<Finding> {
-  const missing = (kind: 'sources' | 'destinations', wanted: unknown): string | undefined => {
+/** Finds references of tasks to what is not there. What is no reference at all is not for it to say. */
+export class ReferenceCheck {
+  readonly #objects: DeclaredObjects;
+  readonly #alsoNamed: AlsoNamed;
+  #found = 0;
+
+  constructor(objects: DeclaredObjects, alsoNamed: AlsoNamed = () => false) {
+    this.#objects = objects;
+    this.#alsoNamed = alsoNamed;
+  }
+
+  *dangling(name: string, { source, destinations }: References): Iterable<Finding> {
+    const noSource = this.#missing('sources', source);
+    if (noSource) yield { path: ['tasks', name, 'source'], text: noSource };
+    for (const [index, wanted] of (Array.isArray(destinations) ? destinations : []).entries()) {
+      const text = this.#missing('destinations', wanted);
+      if (text) yield { path: ['tasks', name, 'destinations', index], text };
+    }
+  }
+
+  #missing(kind: 'sources' | 'destinations', wanted: unknown): string | undefined {
     if (typeof wanted !== 'string' || !namePattern.test(wanted)) return undefined;
-    if (memberOf<unknown>(objects[kind], wanted) !== undefined || alsoNamed(kind, wanted)) return undefined;
-    const near = didYouMean(wanted, Object.keys(objects[kind]));
+    const named = this.#objects[kind];
+    if (memberOf<unknown>(named, wanted) !== undefined || this.#alsoNamed(kind, wanted)) return undefined;
+    this.#found += 1;
+    const near = this.#found > proposalsMax ? '' : didYouMean(wanted, Object.keys(named));
     return `there is no ${singular[kind]} ${JSON.stringify(wanted)}${near}`;
-  };
-  const { source, destinations } = task.refers;
-  const noSource = missing('sources', source);
-  if (noSource) yield { path: ['tasks', task.name, 'source'], text: noSource };
-  for (const [index, wanted] of (Array.isArray(destinations) ? destinations : []).entries()) {
-    const text = missing('destinations', wanted);
-    if (text) yield { path: ['tasks', task.name, 'destinations', index], text };
   }
 }
 

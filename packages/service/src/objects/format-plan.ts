@@ -20,14 +20,14 @@ function formatField({ action }: Change, { field, from, to }: FieldChange): stri
   return `${field}: ${formatValue(from)} -> ${formatValue(to)}`;
 }
 
-/** As it would stand in a file, on one line; control characters as escapes, so that none reaches a terminal. */
+/** As it would stand in a file, on one line. */
 function formatValue(value: unknown): string {
   if (value === undefined) return '(not set)';
-  const text = stringify(value, {
-    collectionStyle: 'flow',
-    lineWidth: 0,
-    flowCollectionPadding: false,
-  }).trimEnd();
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-  return /[\u0000-\u001f\u007f-\u009f]/.test(text) ? JSON.stringify(value) : text;
+  const text = stringify(value, { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false });
+  return text
+    .trimEnd()
+    .replace(untellable, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
+
+/** What a terminal would obey instead of showing it: control characters, line ends, changes of direction. */
+const untellable = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;

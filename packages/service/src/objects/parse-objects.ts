@@ -4,7 +4,7 @@ import { didYouMean } from '../config/nearest.ts';
 import { formatPath, formatPlace, type Place, type Problem, problemsError } from '../config/problems.ts';
 import { type FieldProblem, validate } from '../config/validate.ts';
 import { readYaml, type YamlDocument } from '../config/yaml-file.ts';
-import { checkObjects, danglingReferences, type Finding, type References } from './check-objects.ts';
+import { checkObjects, type Finding, ReferenceCheck, type References } from './check-objects.ts';
 import { memberOf, noObjects, normalise, type ObjectKind, objectKinds, singular } from './object-kinds.ts';
 import type { ScheduleRules } from './schedule-rules.ts';
 import { type ObjectTables, objectTables, type TypedTables } from './tables.ts';
@@ -105,16 +105,11 @@ class Reading {
     const all = merge(staying, objects);
     const alsoNamed = (kind: ObjectKind, name: string): boolean => this.#declared.has(`${kind}.${name}`);
     const { problems, warnings } = checkObjects(all, alsoNamed);
-    const ofUnfit = this.#unfitTasks(objects).flatMap((task) => [
-      ...danglingReferences(all, task, alsoNamed),
-    ]);
-    this.#problems.push(
-      ...[...problems, ...ofUnfit].map((each) => ({
-        ...each,
-        path: formatPath(each.path),
-        place: this.#placeOf(each),
-      })),
-    );
+    const references = new ReferenceCheck(all, alsoNamed);
+    const ofUnfit = this.#unfitTasks(objects).flatMap(([name, task]) => [...references.dangling(name, task)]);
+    for (const each of [...problems, ...ofUnfit]) {
+      this.#problems.push({ path: formatPath(each.path), text: each.text, place: this.#placeOf(each) });
+    }
     if (this.#problems.length > 0) throw this.#error();
     return {
       objects,
@@ -190,11 +185,11 @@ class Reading {
   }
 
   /** What they refer to is looked at all the same, so that a second try need not find it out. */
-  #unfitTasks(objects: DeclaredObjects): { name: string; refers: References }[] {
+  #unfitTasks(objects: DeclaredObjects): [name: string, task: References][] {
     return [...this.#declared].flatMap(([key, { object }]) => {
       const name = /^tasks\.(.*)$/s.exec(key)?.[1];
       const unfit = name !== undefined && memberOf(objects.tasks, name) === undefined && isMapping(object);
-      return unfit ? [{ name, refers: object }] : [];
+      return unfit ? [[name, object]] : [];
     });
   }
 

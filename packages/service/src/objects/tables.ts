@@ -1,4 +1,4 @@
-import { HoldfastError } from '@holdfast/core';
+import { type DeclaredTask, HoldfastError } from '@holdfast/core';
 import { z } from 'zod';
 import { choice, duration, flag, group, list, objectName, secret, text, url } from '../config/fields.ts';
 import { type DriverEntry, destinationDrivers, sourceDrivers } from '../drivers.ts';
@@ -9,7 +9,7 @@ export interface ObjectTables {
   /** By the value of `type`. */
   readonly sources: TypedTables;
   readonly destinations: TypedTables;
-  readonly task: z.ZodType;
+  readonly task: z.ZodType<DeclaredTask>;
   readonly notifications: TypedTables;
 }
 
@@ -23,7 +23,7 @@ export function objectTables(rules: ScheduleRules): ObjectTables {
   return {
     sources: fromDrivers(sourceDrivers, {}),
     destinations: fromDrivers(destinationDrivers, {
-      disabled: flag('nothing new is pushed there; what is there stays').optional(),
+      disabled: flag('nothing new is pushed there; what is there stays').exactOptional(),
     }),
     task: taskTable(rules),
     notifications,
@@ -49,8 +49,8 @@ function taskTable(rules: ScheduleRules) {
       ['logical', 'snapshot'],
       'what a full backup is: compressed JSON, or a binary image',
     ).default('logical'),
-    full: cron('when a full backup is due; this, `incremental` or both', rules).optional(),
-    incremental: cron('when an incremental backup is due', rules).optional(),
+    full: cron('when a full backup is due; this, `incremental` or both', rules).exactOptional(),
+    incremental: cron('when an incremental backup is due', rules).exactOptional(),
     timezone: text({
       help: 'the IANA time zone of its schedules and windows',
       label: 'time zone',
@@ -63,31 +63,38 @@ function taskTable(rules: ScheduleRules) {
       most: taskDestinationsMax,
     }),
     require: z
-      .union([z.literal('all'), z.int().min(1).max(taskDestinationsMax)], {
-        error: ({ input }) => `expected all or a whole number from 1 to ${taskDestinationsMax}${said(input)}`,
-      })
+      .union(
+        [
+          z.literal('all'),
+          z.int().min(1, { error: requireError }).max(taskDestinationsMax, { error: requireError }),
+        ],
+        { error: requireError },
+      )
       .meta({
         title: 'all or number',
         description: 'how many destinations must hold a backup for it to count',
       })
       .default('all'),
-    disabled: flag('nothing is started by schedule, and runs by hand are refused').optional(),
+    disabled: flag('nothing is started by schedule, and runs by hand are refused').exactOptional(),
     jitter: duration(
       { least: '0s', most: '24h' },
       'each occurrence starts up to this much later, always by the same amount for the same task',
-    ).optional(),
+    ).exactOptional(),
     blackout: z
       .array(blackoutWindow, { error: 'expected a list of windows' })
       .min(1, { error: 'is empty: expected a list of windows' })
       .max(windowsMax, { error: `expected at most ${windowsMax} windows` })
       .meta({ title: 'list of windows', description: 'while one of these lasts, nothing starts by schedule' })
-      .optional(),
+      .exactOptional(),
     overdueAfter: duration(
       { least: '1m', most: '366d' },
       'how long after an occurrence a good backup may be missing before the task is overdue',
-    ).optional(),
+    ).exactOptional(),
   };
+  const blackoutProblem = asProblem(rules.assertBlackout ?? (() => undefined));
   return group(shape, 'An ongoing backup task').superRefine((task, context) => {
+    const noTime = task.blackout && blackoutProblem(task.blackout);
+    if (noTime) context.addIssue({ code: 'custom', path: ['blackout'], message: noTime });
     if (task.full === undefined && task.incremental === undefined) {
       context.addIssue({
         code: 'custom',
@@ -111,9 +118,13 @@ const blackoutWindow = group(
       label: `list of ${weekdays.join(', ')}`,
       expected: `days, ${weekdays.join(', ')}`,
       most: weekdays.length,
-    }).optional(),
-    from: timeOfDay('when it begins'),
-    to: timeOfDay('when it ends: on the next day, if that is not after `from`'),
+    }).exactOptional(),
+    from: timeOfDay('when it begins', '23:59', /^(?:[01]\d|2[0-3]):[0-5]\d$/),
+    to: timeOfDay(
+      'when it ends: on the next day, if that is before `from`',
+      '24:00',
+      /^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/,
+    ),
   },
   "A weekly window, in the task's time zone",
 ).superRefine(({ from, to }, context) => {
@@ -143,7 +154,7 @@ const notifications: TypedTables = {
         schemes: ['https', 'http'],
         example: 'https://alerts.example/holdfast',
       }),
-      secret: secret('signs each message (HMAC-SHA-256)').optional(),
+      secret: secret('signs each message (HMAC-SHA-256)').exactOptional(),
       on,
     },
     'A message by HTTP POST',
@@ -178,12 +189,12 @@ function mailAddress(help: string) {
   });
 }
 
-function timeOfDay(help: string) {
+function timeOfDay(help: string, last: string, pattern: RegExp) {
   return text({
     help,
     label: 'time of day',
-    expected: 'a time of day from 00:00 to 23:59, such as "22:30"',
-    pattern: /^(?:[01]\d|2[0-3]):[0-5]\d$/,
+    expected: `a time of day from 00:00 to ${last}, such as "22:30"`,
+    pattern,
   });
 }
 
@@ -197,7 +208,7 @@ function cron(help: string, rules: ScheduleRules) {
 }
 
 /** A rule that throws as one that answers. */
-function asProblem(assert: (text: string) => void): (text: string) => string | undefined {
+function asProblem<T>(assert: (value: T) => void): (value: T) => string | undefined {
   return (value) => {
     try {
       assert(value);
@@ -210,6 +221,7 @@ function asProblem(assert: (text: string) => void): (text: string) => string | u
   };
 }
 
-function said(input: unknown): string {
-  return typeof input === 'string' || typeof input === 'number' ? `, not ${JSON.stringify(input)}` : '';
+function requireError({ input }: { readonly input?: unknown }): string {
+  const said = typeof input === 'string' || typeof input === 'number' ? `, not ${JSON.stringify(input)}` : '';
+  return `expected all or a whole number from 1 to ${taskDestinationsMax}${said}`;
 }

@@ -7,7 +7,7 @@ export function cliDocs(): string {
   return `${[
     '# The holdfast command',
     'Written by the tables in `packages/cli/src`; a test compares the two.',
-    'Every command works with nothing but URLs: no node, no store, no configuration.',
+    'Commands that take URLs (`backup`, `list`, `show`, `check`, `restore`, `doctor`, `source …`) work with nothing else: no node, no store, no configuration. `start` is a node; the others ask one: see [the service](service.md).',
     bullets(commands.map((spec) => `[\`holdfast ${spec.name}\`](#${anchor(spec.name)}): ${spec.summary}`)),
     ...commands.map(commandDocs),
     '## URLs',
@@ -19,7 +19,7 @@ export function cliDocs(): string {
     'Where a placeholder is a whole user name, password or query value, what it stands for may hold any character: it is percent-encoded as it is put in. Quote the URL with single quotes, so that the shell leaves the placeholder alone.',
     '## Output',
     'The answer is printed on stdout, everything about the work (progress, notes, warnings, errors) on stderr. On a terminal, progress is a line that is redrawn; elsewhere, a plain line every few seconds. `--json` makes the answer one JSON document, and an error `{"error":{"code","message","hint"}}`. Colours are used on a terminal only, and not when `NO_COLOR` is set.',
-    'Ctrl-C or SIGTERM stops a run in good order: nothing that is listed is harmed, and the same command goes on later. A second one, or ten seconds, kill it.',
+    'Ctrl-C or SIGTERM stops a run in good order: nothing that is listed is harmed, and the same command goes on later. A second one, or ten seconds, kill it. A command that waits for a run of a node stops waiting; the run goes on.',
     '## Exit codes',
     grid(
       ['code', 'means'],

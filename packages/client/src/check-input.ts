@@ -1,6 +1,5 @@
-import { HoldfastError } from '@holdfast/core';
+import { HoldfastError, nearestOf } from '@holdfast/core';
 import { z } from 'zod';
-import { nearestOf } from './nearest.ts';
 
 const issuesShownMax = 3;
 const wordShownMax = 80;

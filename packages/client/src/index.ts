@@ -7,5 +7,4 @@ export { errorStatus, transportErrors } from './contract/error-status.ts';
 export * from './contract/route.ts';
 export { schemas } from './contract/schemas.ts';
 export type * from './contract/views.ts';
-export { nearestOf } from './nearest.ts';
 export { type OpenApiDocument, openApi } from './openapi/open-api.ts';

@@ -6,6 +6,7 @@ export type * from './declared.ts';
 export * from './errors.ts';
 export * from './events.ts';
 export * from './manifest.ts';
+export { didYouMean, nearestOf } from './nearest.ts';
 export type * from './ports/clock.ts';
 export * from './ports/cluster-store.ts';
 export type * from './ports/destination.ts';

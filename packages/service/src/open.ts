@@ -12,8 +12,9 @@ import { interpolate } from './interpolate.ts';
 
 /** Opens what a URL names, after filling in its placeholders. */
 export async function openSource(url: string, o: Sig & { readonly clock: Clock }): Promise<Source> {
-  const driver = await findSourceDriver(url);
-  return driver.open(await interpolate(url, o), o);
+  // The whole URL may be a secret: its scheme is known only when it is filled in.
+  const filled = await interpolate(url, o);
+  return (await findSourceDriver(filled)).open(filled, o);
 }
 
 export interface OpenDestination extends Sig {
@@ -22,8 +23,8 @@ export interface OpenDestination extends Sig {
 }
 
 export async function openDestination(url: string, o: OpenDestination): Promise<Destination> {
-  const driver = await findDestinationDriver(url);
-  return driver.open(await interpolate(url, o), o);
+  const filled = await interpolate(url, o);
+  return (await findDestinationDriver(filled)).open(filled, o);
 }
 
 /** Remembers which repository each destination held, by its description. */

@@ -1,7 +1,7 @@
 import { maxHeaderSize, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { nearestOf, routes } from '@holdfast/client';
-import { HoldfastError, type Secret } from '@holdfast/core';
+import { routes } from '@holdfast/client';
+import { HoldfastError, nearestOf, type Secret } from '@holdfast/core';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from 'pino';
 import type { Admission } from './admission.ts';

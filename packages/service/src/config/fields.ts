@@ -1,9 +1,8 @@
 import { posix } from 'node:path';
-import { namePattern } from '@holdfast/core';
+import { didYouMean, namePattern } from '@holdfast/core';
 import { z } from 'zod';
 import { type DurationRange, durationForm, durationMs, isWithin } from './duration.ts';
 import { toName } from './names.ts';
-import { didYouMean } from './nearest.ts';
 import {
   holdsLiteralSecret,
   isPlaceholder,

@@ -1,5 +1,4 @@
-import { redactUrl } from '@holdfast/core';
-import { didYouMean } from './nearest.ts';
+import { didYouMean, redactUrl } from '@holdfast/core';
 
 const placeholder = /\$\{([^}]*)\}/g;
 const kinds = ['env', 'file'];

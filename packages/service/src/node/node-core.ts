@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { ClusterView, Ledger, type RunRecord } from '@holdfast/coordinator';
 import { type Clock, type ClusterStore, HoldfastError, type Sig } from '@holdfast/core';
+import { blackoutUntil } from '@holdfast/scheduler';
 import type { Logger } from 'pino';
 import type { NodeConfig } from '../config/node-config.ts';
 import { NodeMetrics } from '../metrics/node-metrics.ts';
@@ -18,7 +19,7 @@ import { TakeOver } from './take-over.ts';
 import { viewOfTask } from './task-handlers.ts';
 import { TaskKeeper } from './task-keeper.ts';
 import { TaskScheduler } from './task-scheduler.ts';
-import { runView } from './views.ts';
+import { isoOf, runView } from './views.ts';
 
 export interface NodeCoreOptions {
   readonly config: NodeConfig;
@@ -98,6 +99,7 @@ function makeParts(options: NodeCoreOptions): NodeParts {
     staging: config.staging,
     workers: config.limits.workers,
     limits: { runsMax: config.limits.runs, perSourceMax: config.limits.perSource },
+    held: (run) => heldReason(parts, run),
     onChange: (run) => tellOfRun(parts, run),
   });
   const parts: NodeParts = {
@@ -155,6 +157,16 @@ function makeServices(parts: NodeParts, since: number): Services {
     tellers: [outbox, storage],
     workers: [runner, takeOver.before(keeper), takeOver.before(scheduler)],
   };
+}
+
+/** A run that has waited for its turn begins only when its task may begin one now; what a person asked for, at once. */
+function heldReason({ view, schedules, clock }: NodeParts, run: RunRecord): string | undefined {
+  const spec = view.objects.value.tasks[run.task];
+  const record = view.task(run.task)?.value;
+  if (run.trigger === 'manual' || !spec || !record) return undefined;
+  if (record.pausedSinceMs !== undefined) return 'the task is paused';
+  const untilMs = blackoutUntil(schedules.of(run.task, spec), clock.now());
+  return untilMs === undefined ? undefined : `nothing starts before the blackout ends at ${isoOf(untilMs)}`;
 }
 
 /** A run began, got on or ended: for streams, metrics and whoever is to be notified. */

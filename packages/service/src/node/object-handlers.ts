@@ -1,12 +1,11 @@
 import { HoldfastError, type Sig } from '@holdfast/core';
-import { assertTimezone, parseCron } from '@holdfast/scheduler';
 import type { Handlers } from '../api/index.ts';
 import { testNotification } from '../notify/test-notification.ts';
 import { exportObjects } from '../objects/export-objects.ts';
 import { objectsJsonSchema } from '../objects/json-schema.ts';
 import { parseObjects } from '../objects/parse-objects.ts';
 import { applyChanges, planObjects } from '../objects/plan-objects.ts';
-import type { ScheduleRules } from '../objects/schedule-rules.ts';
+import { schedulerRules } from '../objects/scheduler-rules.ts';
 import type { NodeParts } from './node-parts.ts';
 
 type ObjectHandlers = Pick<
@@ -59,8 +58,6 @@ interface PlanRequest extends Sig {
   readonly revision?: number | undefined;
 }
 
-const rules: ScheduleRules = { assertCron: parseCron, assertTimezone };
-
 async function plan({ ledger }: NodeParts, request: PlanRequest) {
   const { files, prune, revision: expected } = request;
   const current = await ledger.objects(request);
@@ -72,7 +69,7 @@ async function plan({ ledger }: NodeParts, request: PlanRequest) {
         hint: 'someone else has applied in the meantime: look at holdfast plan again',
       },
     );
-  const { objects, warnings } = parseObjects(files, rules, { current: current.value, prune });
+  const { objects, warnings } = parseObjects(files, schedulerRules, { current: current.value, prune });
   const changes = planObjects(current.value, objects, { prune });
   return {
     changes,

@@ -32,6 +32,8 @@ export interface RunnerOptions {
   readonly staging: string;
   readonly workers?: number | undefined;
   readonly limits: { readonly runsMax: number; readonly perSourceMax: number };
+  /** Why a run that waits may not begin now, whatever the limits: its task is paused, or a blackout lasts. */
+  readonly held: (run: RunRecord) => string | undefined;
   /** Told whenever a run begins, gets on or ends. */
   readonly onChange: (run: RunRecord) => void;
 }
@@ -56,6 +58,9 @@ interface Slot {
   waitingFor?: string | undefined;
   work?: Promise<void>;
 }
+
+/** How often runs that wait are looked at again. */
+const lookEveryMs = 5_000;
 
 /** How long to wait before telling the store again how a run ended, when it did not answer. */
 const tellAgainMs = 2_000;
@@ -119,8 +124,11 @@ export class Runner implements Service {
 
   async run({ drain, stop }: Ending): Promise<void> {
     this.#draining = false;
-    this.#startWhatMay();
-    await aborted(drain);
+    while (!drain.aborted) {
+      // What is held is let go by the clock, or by a change of its task: neither tells.
+      this.#startWhatMay();
+      await this.#o.clock.sleep(lookEveryMs, drain).catch(() => undefined);
+    }
     this.#draining = true;
     const leaving = new HoldfastError('cancelled', 'the node stops', {
       hint: 'the run goes on when the node starts',
@@ -140,7 +148,12 @@ export class Runner implements Service {
     const slots = [...this.#slots.values()];
     const waiting = slots.filter(({ work }) => work === undefined);
     const { start, waiting: still } = decideStarts(
-      waiting.map(({ run, source }) => ({ run: run.id, source, dueMs: run.dueMs ?? run.createdAtMs })),
+      waiting.map(({ run, source }) => ({
+        run: run.id,
+        source,
+        dueMs: run.dueMs ?? run.createdAtMs,
+        held: this.#o.held(run),
+      })),
       slots.filter(({ work }) => work !== undefined).map(({ run, source }) => ({ run: run.id, source })),
       this.#o.limits,
     );
@@ -279,11 +292,4 @@ export class Runner implements Service {
       );
     else logger.warn(fields, `run ${run.state}: ${error?.message ?? ''}`);
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -1,6 +1,5 @@
-import { type DeclaredObjects, type DeclaredTask, namePattern } from '@holdfast/core';
+import { type DeclaredObjects, type DeclaredTask, didYouMean, namePattern } from '@holdfast/core';
 import { proposalsMax } from '../config/fields.ts';
-import { didYouMean } from '../config/nearest.ts';
 import { memberOf, type ObjectKind, singular } from './object-kinds.ts';
 import { destinationPlace } from './run-targets.ts';
 

@@ -1,6 +1,6 @@
 import type { DeclaredObjects, HoldfastError } from '@holdfast/core';
+import { didYouMean } from '@holdfast/core';
 import { isMapping, objectName, sayUnknown } from '../config/fields.ts';
-import { didYouMean } from '../config/nearest.ts';
 import { formatPath, formatPlace, type Place, type Problem, problemsError } from '../config/problems.ts';
 import { type FieldProblem, validate } from '../config/validate.ts';
 import { readYaml, type YamlDocument } from '../config/yaml-file.ts';

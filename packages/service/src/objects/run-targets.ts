@@ -2,9 +2,9 @@ import {
   type DeclaredDestination,
   type DeclaredObjects,
   type DeclaredSource,
+  didYouMean,
   HoldfastError,
 } from '@holdfast/core';
-import { didYouMean } from '../config/nearest.ts';
 import { type DriverEntry, destinationDrivers, sourceDrivers } from '../drivers.ts';
 import { memberOf } from './object-kinds.ts';
 

@@ -1,7 +1,6 @@
 import { userInfo } from 'node:os';
-import { HoldfastError, Secret } from '@holdfast/core';
+import { HoldfastError, nearestOf, Secret } from '@holdfast/core';
 import { parseBytes } from '../changes/keep-limit.ts';
-import { nearest } from './nearest.ts';
 
 /** Where a session goes. One target may name several servers, of which the first that fits is taken. */
 export interface Target {
@@ -136,7 +135,7 @@ function parseParameters(search: string): Parameters {
     const name = decode(equals < 0 ? pair : pair.slice(0, equals), 'a parameter name');
     if (!Object.hasOwn(urlParameters, name)) {
       const known = Object.keys(urlParameters);
-      const near = nearest(name, known);
+      const near = nearestOf(name, known);
       throw invalid(
         `the PostgreSQL URL has an unknown parameter ${JSON.stringify(name)}`,
         near ? `did you mean ${near}?` : `known are ${known.join(', ')}`,
@@ -174,7 +173,7 @@ function parseHosts(authority: string, parameters: Parameters, environment: Node
 function oneOf<const T extends string>(values: readonly T[], text: string, name: string): T {
   const value = values.find((each) => each === text);
   if (value !== undefined) return value;
-  const near = nearest(text, values);
+  const near = nearestOf(text, values);
   throw invalid(
     `${name} of the PostgreSQL URL is ${JSON.stringify(text)}, expected one of ${values.join(', ')}`,
     near && `did you mean ${near}?`,

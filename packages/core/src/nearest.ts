@@ -4,7 +4,7 @@ export function nearestOf(word: string, known: readonly string[]): string | unde
   let bestDistance = Number.POSITIVE_INFINITY;
   const typed = word.slice(0, wordMax).toLowerCase();
   for (const candidate of known) {
-    const allowed = Math.max(1, Math.floor(candidate.length / 3));
+    const allowed = Math.max(candidate.length > 4 ? 2 : 1, Math.floor(candidate.length / 3));
     // At least so many edits lie between words of different lengths.
     if (Math.abs(candidate.length - typed.length) > allowed) continue;
     const distance = editDistance(typed, candidate.toLowerCase());

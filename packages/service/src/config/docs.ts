@@ -156,7 +156,7 @@ listen:
   hosts: [backup.example.com]
 limits: { runs: 2, stallAfter: 15m }
 log: { level: info, format: json }
-stop: { drainFor: 10m }
+stop: { drainFor: 2m }
 `;
 
 const objectsExample = `

@@ -118,7 +118,7 @@ export const nodeConfigTable = group(
         drainFor: duration(
           { least: '0s', most: '24h' },
           'how long running backups may take to finish when the node is asked to drain',
-        ).default('5m'),
+        ).default('30s'),
       },
       'How the node ends',
     ).prefault({}),

@@ -28,7 +28,7 @@ describe('a node without a file', () => {
       limits: { runs: 4, perSource: 1, historyPerTask: 500, workers: 4, stallAfterMs: 600_000 },
       log: { level: 'info', format: 'json' },
       tags: [],
-      stop: { drainForMs: 300_000 },
+      stop: { drainForMs: 30_000 },
     });
   });
 

@@ -6,6 +6,7 @@ import { databaseFiles, pragma } from './connection.ts';
 import { isForeign, translate } from './errors.ts';
 import { hasTable, preparedId } from './identity.ts';
 import { ownTables, quoteName } from './names.ts';
+import { noBytesFindings } from './no-bytes.ts';
 import { ownTriggers, triggersOf, watchRecords } from './prepare.ts';
 import { definitionOf } from './state.ts';
 import type { SqliteUrl } from './url.ts';
@@ -21,16 +22,7 @@ export function diagnoseDatabases(db: DatabaseSync, url: SqliteUrl): Finding[] {
     const found: Finding[] = [];
     const stat = statSync(file.path);
     found.push(finding(`${file.name}: open`, 'info', `${file.path}, ${stat.size} bytes, is readable`));
-    if (stat.size === 0) {
-      found.push(
-        finding(
-          `${file.name}: content`,
-          'warning',
-          `${file.path} has no bytes: an empty database`,
-          'is the path right?',
-        ),
-      );
-    }
+    found.push(...noBytesFindings([file]));
     const mode = String(pragma(db, file.name, 'journal_mode'));
     found.push(
       mode === 'wal'

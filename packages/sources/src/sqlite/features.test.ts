@@ -26,7 +26,7 @@ const numbers = (count: number): string =>
   `WITH RECURSIVE g(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM g WHERE i < ${count}) SELECT i FROM g`;
 
 const features: Record<string, string> = {
-  'an empty database': '',
+  'an empty database': 'VACUUM',
   'every storage class in columns of every affinity': `
     CREATE TABLE t(i INTEGER, t TEXT, r REAL, n NUMERIC, b BLOB, x);
     ${[

@@ -1,4 +1,3 @@
-import { statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import {
   type ChangeView,
@@ -26,6 +25,7 @@ import { type Frozen, freeze } from './freeze.ts';
 import { SqliteView } from './full-view.ts';
 import { identityOf, preparedId, sqliteType } from './identity.ts';
 import { keepTables, SqliteChanges } from './incremental.ts';
+import { noBytesFindings } from './no-bytes.ts';
 import { planTables } from './plan.ts';
 import { forgetDatabase, lastSequence, prepareDatabase } from './prepare.ts';
 import { lastSequences, RevisionReader, sequencesPosition } from './revision-reader.ts';
@@ -70,7 +70,7 @@ export class SqliteSource implements Source {
         }, 0),
         tables: files.reduce((sum, file) => sum + tablesOf(db, file.name).length, 0),
         folders: [...new Set(files.map((file) => dirname(file.path)))],
-        unmetForFull: [],
+        unmetForFull: noBytesFindings(files),
         unmetForIncremental: prepared.filter((one) => one.severity === 'error'),
       };
     });
@@ -207,8 +207,10 @@ export class SqliteSource implements Source {
       notices.push(text);
     };
     const frozen = await freeze(this.#url, { ...o, clock: this.#clock, notice });
-    for (const { path } of frozen.databases) {
-      if (statSync(path).size === 0) notice(`${path} has no bytes: this backs up an empty database`);
+    const [unmet] = noBytesFindings(frozen.databases);
+    if (unmet) {
+      frozen[Symbol.dispose]();
+      throw new HoldfastError(unmet.code ?? 'precondition_failed', unmet.message, { hint: unmet.hint });
     }
     if (unread(frozen) || frozen.databases.every((one) => one.journal === 'wal')) return frozen;
     if (!wantsCopy(frozen)) {

@@ -176,6 +176,28 @@ describe('a restore', () => {
 });
 
 describe('a source', () => {
+  test('without bytes is refused, whenever they went; one that is empty on purpose is not', async () => {
+    using at = folder();
+    const path = join(at.path, 'a.db');
+    writeFileSync(path, '');
+    const refusal = { code: 'precondition_failed', message: expect.stringContaining('has no bytes') };
+    const source = await openSource(`sqlite:${path}`);
+    expect((await source.inspect({ signal })).unmetForFull).toMatchObject([refusal]);
+    expect((await source.diagnose({ signal })).filter(({ severity }) => severity === 'error')).toMatchObject([
+      refusal,
+    ]);
+    await expect(new MemoryChain(source).full()).rejects.toMatchObject(refusal);
+    const db = new DatabaseSync(path);
+    db.exec('VACUUM');
+    db.close();
+    expect((await source.inspect({ signal })).unmetForFull).toEqual([]);
+    const chain = new MemoryChain(source);
+    await chain.full();
+    writeFileSync(path, '');
+    await expect(chain.incremental()).rejects.toMatchObject(refusal);
+    expect(statSync(path).size).toBe(0);
+  });
+
   test('that is missing, a folder, no database, damaged or encrypted is told clearly, and never created', async () => {
     using at = folder();
     const missing = await openSource(`sqlite:${join(at.path, 'none.db')}`);

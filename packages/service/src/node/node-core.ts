@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import type { LogLine } from '@holdfast/client';
 import { ClusterView, Ledger, type RunRecord } from '@holdfast/coordinator';
 import { type Clock, type ClusterStore, HoldfastError, type Sig } from '@holdfast/core';
 import { blackoutUntil } from '@holdfast/scheduler';
@@ -86,7 +87,9 @@ function makeParts(options: NodeCoreOptions): NodeParts {
   const ledger = new Ledger({ store, clock });
   const view = new ClusterView(store);
   const supervisor = new Supervisor({ clock, logger });
-  const logs = new RunLogs({ folder: join(config.state, 'logs'), clock });
+  const feed = new Feed(clock);
+  const onLine = (line: LogLine): void => feed.tell({ kind: 'log', line });
+  const logs = new RunLogs({ folder: join(config.state, 'logs'), clock, onLine });
   const storage = new StorageWatch({ folders: [config.state, config.staging], clock, logger });
   const runner: Runner = new Runner({
     node,
@@ -114,7 +117,7 @@ function makeParts(options: NodeCoreOptions): NodeParts {
     runner,
     storage,
     schedules: new Schedules(),
-    feed: new Feed(clock),
+    feed,
     metrics: new NodeMetrics(),
     outbox: new Outbox({ ledger, view, node, clock, logger }),
     startedAtMs: clock.now(),

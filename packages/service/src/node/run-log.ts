@@ -1,5 +1,6 @@
 import { type FileHandle, open, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import type { LogLine } from '@holdfast/client';
 import { isRunId, taskOfRun } from '@holdfast/coordinator';
 import type { Clock } from '@holdfast/core';
 import { makeFolders } from '@holdfast/uploader';
@@ -7,18 +8,31 @@ import { makeFolders } from '@holdfast/uploader';
 /** What a run says about itself; a log that grows beyond this says so and ends. */
 const bytesMax = 1024 * 1024;
 
+export interface RunLogsOptions {
+  readonly folder: string;
+  readonly clock: Clock;
+  /** Told of each line as it is written. */
+  readonly onLine?: (line: LogLine) => void;
+}
+
+/** Of one line: tools may print whole pages at once. */
+const charactersMax = 3_000;
+
 /** The logs of runs, a file each, on the node that carries them out. */
 export class RunLogs {
   readonly #folder: string;
   readonly #clock: Clock;
+  readonly #onLine: (line: LogLine) => void;
 
-  constructor(o: { readonly folder: string; readonly clock: Clock }) {
+  constructor(o: RunLogsOptions) {
     this.#folder = o.folder;
     this.#clock = o.clock;
+    this.#onLine = o.onLine ?? (() => undefined);
   }
 
   open(run: string): RunLog {
-    return new RunLog(this.#pathOf(run), this.#clock);
+    const about = { run, task: taskOfRun(run) };
+    return new RunLog(this.#pathOf(run), this.#clock, (line) => this.#onLine({ ...line, ...about }));
   }
 
   /** Lines of JSON; undefined when this node has none of it. */
@@ -46,23 +60,23 @@ export class RunLogs {
 export class RunLog implements AsyncDisposable {
   readonly #path: string;
   readonly #clock: Clock;
+  readonly #onLine: (line: LogLine) => void;
   #handle: Promise<FileHandle | undefined> | undefined;
   #last: Promise<unknown> = Promise.resolve();
   #bytes = 0;
 
-  constructor(path: string, clock: Clock) {
+  constructor(path: string, clock: Clock, onLine: (line: LogLine) => void) {
     this.#path = path;
     this.#clock = clock;
+    this.#onLine = onLine;
   }
 
-  write(
-    level: 'info' | 'warn' | 'error',
-    text: string,
-    fields: Readonly<Record<string, unknown>> = {},
-  ): void {
+  write(level: LogLine['level'], said: string): void {
     if (this.#bytes > bytesMax) return;
     const at = new Date(this.#clock.now()).toISOString();
-    let line = `${JSON.stringify({ at, level, text, ...fields })}\n`;
+    const text = said.length > charactersMax ? `${said.slice(0, charactersMax)} …` : said;
+    this.#onLine({ at, level, text });
+    let line = `${JSON.stringify({ at, level, text })}\n`;
     this.#bytes += line.length;
     if (this.#bytes > bytesMax)
       line = `${JSON.stringify({ at, level: 'warn', text: 'the log ends here: it is full' })}\n`;

@@ -182,7 +182,7 @@ export class Runner implements Service {
     const outcome = await this.#outcomeOf(slot, log);
     if (outcome.state !== 'succeeded') {
       const { code, message, hint } = outcome.error;
-      log.write('error', message, { code, hint });
+      log.write('error', `[${code}] ${message}${hint === undefined ? '' : ` (${hint})`}`);
     }
     log.write('info', `the run is done: ${outcome.state}`);
     return outcome;
@@ -195,10 +195,8 @@ export class Runner implements Service {
       slot.waitingFor = undefined;
       slot.run = await ledger.begin(slot.run, { signal });
       onChange(slot.run);
-      log.write('info', `the run starts: ${slot.run.scope} backup of task ${slot.run.task}`, {
-        reason: slot.run.reason,
-        trigger: slot.run.trigger,
-      });
+      const { scope, task, trigger, reason } = slot.run;
+      log.write('info', `the run starts: ${scope} backup of task ${task}, by ${trigger}: ${reason}`);
       const order = runOrder(view.objects.value, slot.run, { staging, workers });
       slot.destinations = order.destinations;
       const report = await this.#execute(slot, order, log);

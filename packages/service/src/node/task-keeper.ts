@@ -108,10 +108,18 @@ export class TaskKeeper implements Service {
       if (value.node !== node) continue;
       const spec = view.objects.value.tasks[task];
       if (spec) await this.#judge(task, spec, value, o);
-      if ((this.#trimmedAt.get(task) ?? 0) + trimEvery <= value.runsCount) await this.#trim(task, value, o);
+      if (this.#hasGrown(task, value)) await this.#trim(task, o);
       const isForgotten = value.removedAtMs !== undefined && clock.now() - value.removedAtMs > removedKeptMs;
       if (isForgotten && !value.running) await logs.remove(await this.#forget(known, ledger, o));
     }
+  }
+
+  /** Counted from the last whole step, so that a start does not list the history of every task. */
+  #hasGrown(task: string, { runsCount }: TaskRecord): boolean {
+    const step = Math.floor(runsCount / trimEvery);
+    const before = this.#trimmedAt.get(task) ?? step;
+    this.#trimmedAt.set(task, step);
+    return step > before;
   }
 
   async #judge(task: string, spec: DeclaredTask, record: TaskRecord, o: Sig): Promise<void> {
@@ -138,11 +146,12 @@ export class TaskKeeper implements Service {
     if (told > 0) onMessages();
   }
 
-  async #trim(task: string, record: TaskRecord, o: Sig): Promise<void> {
+  async #trim(task: string, o: Sig): Promise<void> {
     const { ledger, logs, historyMax } = this.#o;
-    const gone = await ledger.trimHistory(task, { ...o, keep: historyMax });
-    await logs.remove(gone);
-    this.#trimmedAt.set(task, record.runsCount);
+    const newest = (await ledger.trimHistory(task, { ...o, keep: historyMax })).at(-1);
+    if (newest === undefined) return;
+    // Also what a crash between the two has left.
+    await logs.remove((await logs.list(task)).filter((run) => run <= newest));
   }
 
   async #forget(known: Known<TaskRecord>, ledger: Ledger, o: Sig): Promise<readonly string[]> {

@@ -154,7 +154,7 @@ describe('a run', () => {
     await knownTask(ledger);
     for (const attempt of [1, 2, 3]) {
       await ledger.take(await knownTask(ledger), { ...start, trigger: 'owed' }, { signal });
-      const [lost] = await ledger.interruptLost((node) => node === 'a', { signal });
+      const [lost] = await ledger.interruptLost(({ node }) => node === 'a', { signal });
       expect(lost).toMatchObject({ state: 'interrupted' });
       const { owed, running } = (await knownTask(ledger)).value;
       expect(running).toBeUndefined();

@@ -12,7 +12,15 @@ import {
 import { type Known, messagePut, objectsOf, runPut } from './entries.ts';
 import { keys } from './keys.ts';
 import { noTask } from './not-found.ts';
-import type { Message, NodeRecord, ObjectsRecord, RunRecord, Settled, TaskRecord } from './records.ts';
+import type {
+  Message,
+  NodeRecord,
+  ObjectsRecord,
+  RunningRun,
+  RunRecord,
+  Settled,
+  TaskRecord,
+} from './records.ts';
 import {
   beginRun,
   delayTask,
@@ -186,23 +194,21 @@ export class Ledger {
    * Runs that no process carries out any more are interrupted. To be called before this node begins any: then its own
    * are of a process that is gone.
    */
-  async interruptLost(isGone: (node: string) => boolean, o: Sig): Promise<readonly RunRecord[]> {
+  async interruptLost(isGone: (running: RunningRun) => boolean, o: Sig): Promise<readonly RunRecord[]> {
     const lost: RunRecord[] = [];
     for (const { value } of await this.tasks(o)) {
       const { running } = value;
-      if (!running || !isGone(running.node)) continue;
-      const { node } = running;
+      if (!running || !isGone(running)) continue;
       const run = await this.run(running.run, o);
-      if (!run) continue;
-      const error: ErrorRecord = {
-        code: 'unavailable',
-        message: `node ${node} went away during the run`,
-        hint: 'the run goes on by itself',
-      };
-      const step = await this.finish(run, { state: 'interrupted', error }, () => [], o);
-      lost.push(step.run);
+      if (run) lost.push(await this.interrupt(run, `node ${running.node} went away during the run`, o));
     }
     return lost;
+  }
+
+  /** Ends a run that nobody carries out. */
+  async interrupt(run: RunRecord, message: string, o: Sig): Promise<RunRecord> {
+    const error: ErrorRecord = { code: 'unavailable', message, hint: 'the run goes on by itself' };
+    return (await this.finish(run, { state: 'interrupted', error }, () => [], o)).run;
   }
 
   async tasks(o: Sig): Promise<readonly Known<TaskRecord>[]> {
@@ -244,14 +250,17 @@ export class Ledger {
     return entries.map(({ value }) => JSON.parse(value) as RunRecord).reverse();
   }
 
-  /** Deletes the oldest runs of a task beyond `keep`; resolves with their ids. */
+  /** Deletes the oldest runs of a task beyond `keep`, except one that goes on; resolves with their ids. */
   async trimHistory(task: string, o: Sig & { readonly keep: number }): Promise<readonly string[]> {
     const { entries } = await this.#store.list(keys.runsOf(task), { signal: o.signal });
-    const old = entries.slice(0, Math.max(0, entries.length - o.keep));
+    const old = entries
+      .slice(0, Math.max(0, entries.length - o.keep))
+      .map(({ key, value }) => ({ key, run: JSON.parse(value) as RunRecord }))
+      .filter(({ run }) => run.endedAtMs !== undefined);
     for (let at = 0; at < old.length; at += 100) {
       await this.#store.transact({ deletes: old.slice(at, at + 100).map(({ key }) => key) }, o);
     }
-    return old.map(({ value }) => (JSON.parse(value) as RunRecord).id);
+    return old.map(({ run }) => run.id);
   }
 
   /** Deletes what is left of a task that was removed; resolves with the ids of its runs. */

@@ -135,6 +135,8 @@ function makeServices(parts: NodeParts, since: number): Services {
   const { config, clock, logger, store, ledger, view, schedules, logs, runner, outbox, storage } = parts;
   const node = config.name;
   const onLost = (reason: HoldfastError): void => runner.endAll(reason);
+  const isOwn = (run: string): boolean => runner.find(run) !== undefined;
+  const onRun = (run: RunRecord): void => runner.accept(run);
   const membership = new Membership({ node, tags: config.tags, store, ledger, clock, onLost });
   const keeper = new TaskKeeper({
     node,
@@ -145,11 +147,12 @@ function makeServices(parts: NodeParts, since: number): Services {
     clock,
     logger,
     historyMax: config.limits.historyPerTask,
+    isOwn,
+    onRun,
     onMessages: () => outbox.poke(),
   });
-  const onRun = (run: RunRecord): void => runner.accept(run);
   const scheduler = new TaskScheduler({ node, view, ledger, schedules, clock, logger, onRun });
-  const takeOver = new TakeOver({ membership, ledger, view, node, logger });
+  const takeOver = new TakeOver({ membership, ledger, view, node, logger, isOwn });
   const follow: Service = {
     name: 'store',
     run: ({ stop }) => view.follow(since, { signal: stop }),

@@ -56,6 +56,8 @@ interface Slot {
   readonly abort: AbortController;
   destinations: readonly string[];
   waitingFor?: string | undefined;
+  /** Someone asked for its end: it does not go on by itself. */
+  cancelled?: boolean;
   work?: Promise<void>;
 }
 
@@ -71,7 +73,8 @@ export class Runner implements Service {
   readonly #o: RunnerOptions;
   readonly #slots = new Map<string, Slot>();
   readonly #kill = new AbortController();
-  #draining = false;
+  /** Before the node works, and while it stops, nothing begins. */
+  #state: 'closed' | 'open' | 'draining' = 'closed';
 
   constructor(options: RunnerOptions) {
     this.#o = options;
@@ -90,14 +93,17 @@ export class Runner implements Service {
     if (this.#slots.has(run.id)) return;
     const { view, clock, onChange } = this.#o;
     const source = view.objects.value.tasks[run.task]?.source ?? run.task;
-    this.#slots.set(run.id, {
+    const slot: Slot = {
       run,
       source,
       progress: new RunProgress({ clock }),
       abort: new AbortController(),
       destinations: [],
-    });
+    };
+    this.#slots.set(run.id, slot);
     onChange(run);
+    // Taken while the node was told to stop.
+    if (this.#state === 'draining') this.#leave(slot);
     this.#startWhatMay();
   }
 
@@ -105,6 +111,7 @@ export class Runner implements Service {
   async end(run: string, reason: HoldfastError): Promise<boolean> {
     const slot = this.#slots.get(run);
     if (!slot) return false;
+    slot.cancelled = true;
     slot.abort.abort(reason);
     slot.work ??= this.#conclude(slot, { state: 'cancelled', error: reason.toRecord() });
     await slot.work;
@@ -123,28 +130,28 @@ export class Runner implements Service {
   }
 
   async run({ drain, stop }: Ending): Promise<void> {
-    this.#draining = false;
+    this.#state = 'open';
     while (!drain.aborted) {
       // What is held is let go by the clock, or by a change of its task: neither tells.
       this.#startWhatMay();
       await this.#o.clock.sleep(lookEveryMs, drain).catch(() => undefined);
     }
-    this.#draining = true;
-    const leaving = new HoldfastError('cancelled', 'the node stops', {
-      hint: 'the run goes on when the node starts',
-    });
-    for (const slot of this.#slots.values()) {
-      slot.work ??= this.#conclude(slot, { state: 'interrupted', error: leaving.toRecord() });
-    }
-    const stopAll = (): void => this.endAll(leaving);
+    this.#state = 'draining';
+    for (const slot of this.#slots.values()) this.#leave(slot);
+    const stopAll = (): void => this.endAll(leaving());
     if (stop.aborted) stopAll();
     else stop.addEventListener('abort', stopAll, { once: true });
     while (this.#slots.size > 0) await Promise.all([...this.#slots.values()].map(({ work }) => work));
     stop.removeEventListener('abort', stopAll);
   }
 
+  /** What has not begun goes on at the next start. */
+  #leave(slot: Slot): void {
+    slot.work ??= this.#conclude(slot, { state: 'interrupted', error: leaving().toRecord() });
+  }
+
   #startWhatMay(): void {
-    if (this.#draining) return;
+    if (this.#state !== 'open') return;
     const slots = [...this.#slots.values()];
     const waiting = slots.filter(({ work }) => work === undefined);
     const { start, waiting: still } = decideStarts(
@@ -193,7 +200,7 @@ export class Runner implements Service {
     const { signal } = slot.abort;
     try {
       slot.waitingFor = undefined;
-      slot.run = await ledger.begin(slot.run, { signal });
+      slot.run = await this.#untilHeard(slot, signal, () => ledger.begin(slot.run, { signal }));
       onChange(slot.run);
       const { scope, task, trigger, reason } = slot.run;
       log.write('info', `the run starts: ${scope} backup of task ${task}, by ${trigger}: ${reason}`);
@@ -232,31 +239,53 @@ export class Runner implements Service {
     const { code } = HoldfastError.from(caught);
     const asked = code === 'cancelled' || code === HoldfastError.from(signal.reason).code;
     if (!asked) return 'failed';
-    return this.#draining || HoldfastError.from(signal.reason).code === 'lease_lost'
-      ? 'interrupted'
-      : 'cancelled';
+    return slot.cancelled ? 'cancelled' : 'interrupted';
   }
 
-  /** The end is told until the store has heard it: a run that ended and still counts as running would block its task. */
+  /** A run that ended and still counts as running would block its task. */
   async #conclude(slot: Slot, outcome: Outcome): Promise<void> {
-    const { ledger, clock, logger, onChange } = this.#o;
+    const { logger, onChange } = this.#o;
     const { signal } = this.#kill;
+    const { task, id } = slot.run;
+    try {
+      slot.run = await this.#untilHeard(slot, signal, () => this.#finish(slot, outcome));
+      this.#report(slot.run);
+    } catch (caught) {
+      const error = HoldfastError.from(caught);
+      logger.error(
+        { component: this.name, task, run: id, code: error.code, outcome },
+        `how run ${id} ended could not be kept: ${error.reason}`,
+      );
+    }
+    this.#slots.delete(id);
+    onChange(slot.run);
+    this.#startWhatMay();
+  }
+
+  async #finish(slot: Slot, outcome: Outcome): Promise<RunRecord> {
+    const { ledger } = this.#o;
+    const { signal } = this.#kill;
+    try {
+      return (await ledger.finish(slot.run, outcome, this.#tell, { signal })).run;
+    } catch (caught) {
+      const error = HoldfastError.from(caught);
+      // It had been told, and the answer was lost; or another node has ended it.
+      const kept = error.code === 'lease_lost' ? await ledger.run(slot.run.id, { signal }) : undefined;
+      if (kept?.endedAtMs === undefined) throw error;
+      return kept;
+    }
+  }
+
+  /** A store that does not answer is told again: neither the beginning nor the end of a run depends on one answer. */
+  async #untilHeard<T>(slot: Slot, signal: AbortSignal, tell: () => Promise<T>): Promise<T> {
+    const { clock, logger } = this.#o;
     const { task, id } = slot.run;
     for (;;) {
       try {
-        const step = await ledger.finish(slot.run, outcome, this.#tell, { signal });
-        slot.run = step.run;
-        this.#report(step.run);
-        break;
+        return await tell();
       } catch (caught) {
         const error = HoldfastError.from(caught);
-        if (!error.retryable || error.code === 'lease_lost' || signal.aborted) {
-          logger.error(
-            { component: this.name, task, run: id, code: error.code, outcome },
-            `how run ${id} ended could not be kept: ${error.reason}`,
-          );
-          break;
-        }
+        if (!error.retryable || error.code === 'lease_lost' || signal.aborted) throw error;
         logger.warn(
           { component: this.name, task, run: id, code: error.code },
           `the store does not answer: ${error.reason}; it is told again`,
@@ -264,9 +293,6 @@ export class Runner implements Service {
         await clock.sleep(tellAgainMs, signal).catch(() => undefined);
       }
     }
-    this.#slots.delete(id);
-    onChange(slot.run);
-    this.#startWhatMay();
   }
 
   readonly #tell: Tell = (before, after) => {
@@ -290,4 +316,8 @@ export class Runner implements Service {
       );
     else logger.warn(fields, `run ${run.state}: ${error?.message ?? ''}`);
   }
+}
+
+function leaving(): HoldfastError {
+  return new HoldfastError('cancelled', 'the node stops', { hint: 'the run goes on when the node starts' });
 }

@@ -1,4 +1,5 @@
-import type { ClusterView, Ledger } from '@holdfast/coordinator';
+import type { ClusterView, Ledger, RunningRun } from '@holdfast/coordinator';
+import { throwIfAborted } from '@holdfast/core';
 import type { Logger } from 'pino';
 import type { Membership } from './membership.ts';
 import type { Service } from './supervisor.ts';
@@ -8,6 +9,8 @@ export interface TakeOverOptions {
   readonly ledger: Ledger;
   readonly view: ClusterView;
   readonly node: string;
+  /** Whether this process has the run: then it is not one of its last life. */
+  readonly isOwn: (run: string) => boolean;
   readonly logger: Logger;
 }
 
@@ -39,10 +42,13 @@ export class TakeOver {
   }
 
   async #takeOver(signal: AbortSignal): Promise<void> {
-    const { membership, ledger, view, node, logger } = this.#o;
-    await membership.announced;
+    const { membership, ledger, view, node, logger, isOwn } = this.#o;
+    await Promise.race([membership.announced, aborted(signal)]);
+    throwIfAborted(signal);
     const alive = new Set((await ledger.nodes({ signal })).map((one) => one.node));
-    const lost = await ledger.interruptLost((name) => name === node || !alive.has(name), { signal });
+    const isGone = (running: RunningRun): boolean =>
+      running.node === node ? !isOwn(running.run) : !alive.has(running.node);
+    const lost = await ledger.interruptLost(isGone, { signal });
     for (const run of lost) {
       logger.warn(
         { component: 'node', task: run.task, run: run.id },
@@ -55,4 +61,11 @@ export class TakeOver {
       logger.warn({ component: 'node', task }, `the task moves here: node ${value.node} is gone`);
     }
   }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }

@@ -1,4 +1,4 @@
-import type { ClusterView, Known, Ledger, TaskRecord } from '@holdfast/coordinator';
+import type { ClusterView, Known, Ledger, RunRecord, TaskRecord } from '@holdfast/coordinator';
 import { type Clock, type DeclaredTask, HoldfastError, type Sig } from '@holdfast/core';
 import { decideFreshness, settleTo } from '@holdfast/scheduler';
 import type { Logger } from 'pino';
@@ -18,6 +18,10 @@ export interface TaskKeeperOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly historyMax: number;
+  /** Whether this process has the run. */
+  readonly isOwn: (run: string) => boolean;
+  /** Where runs that were taken go. */
+  readonly onRun: (run: RunRecord) => void;
   /** Messages have been written. */
   readonly onMessages: () => void;
 }
@@ -106,12 +110,26 @@ export class TaskKeeper implements Service {
     for (const [task, known] of view.tasks) {
       const { value } = known;
       if (value.node !== node) continue;
+      if (value.running) await this.#takeUp(task, value.running.run, o);
       const spec = view.objects.value.tasks[task];
       if (spec) await this.#judge(task, spec, value, o);
       if (this.#hasGrown(task, value)) await this.#trim(task, o);
       const isForgotten = value.removedAtMs !== undefined && clock.now() - value.removedAtMs > removedKeptMs;
       if (isForgotten && !value.running) await logs.remove(await this.#forget(known, ledger, o));
     }
+  }
+
+  /** A run was taken, and the store's answer that says so was lost: nobody else will ever begin it, or end it. */
+  async #takeUp(task: string, id: string, o: Sig): Promise<void> {
+    const { ledger, node, isOwn, onRun, logger } = this.#o;
+    if (isOwn(id)) return;
+    const running = (await ledger.task(task, o))?.value.running;
+    const run = await ledger.run(id, o);
+    // What was seen may be old: since then it may have ended, or have been accepted.
+    if (running?.run !== id || running.node !== node || run?.endedAtMs !== undefined || isOwn(id)) return;
+    logger.warn({ component: this.name, task, run: id }, `nobody carries out run ${id}: it is taken up`);
+    if (run?.state === 'waiting') onRun(run);
+    else if (run) await ledger.interrupt(run, 'nobody carried it out', o);
   }
 
   /** Counted from the last whole step, so that a start does not list the history of every task. */
@@ -156,7 +174,9 @@ export class TaskKeeper implements Service {
 
   async #forget(known: Known<TaskRecord>, ledger: Ledger, o: Sig): Promise<readonly string[]> {
     try {
-      return await ledger.forgetTask(known, o);
+      const gone = await ledger.forgetTask(known, o);
+      this.#trimmedAt.delete(known.value.task);
+      return gone;
     } catch (caught) {
       // Declared again, or changed: the next look decides anew.
       if (HoldfastError.from(caught).code !== 'conflict') throw caught;

@@ -30,8 +30,8 @@ export async function runMounted(o: MountedRun): Promise<unknown> {
         o.folder,
         ...node,
       ]
-    : // In blocks of 512 bytes, says POSIX.
-      ['sh', '-c', `ulimit -f ${Math.floor(o.sizeBytes / 512)} && exec "$@"`, 'sh', ...node];
+    : // In blocks of 512 bytes, says POSIX. Only the soft limit: a script may raise it again.
+      ['sh', '-c', `ulimit -S -f ${Math.floor(o.sizeBytes / 512)} && exec "$@"`, 'sh', ...node];
   const child = spawn(shell[0] as string, shell.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
   let out = '';
   let errors = '';

@@ -17,6 +17,8 @@ export class ClusterView {
   readonly #store: ClusterStore;
   #objects: Known<DeclaredObjects> = { value: noObjects, revision: 0 };
   readonly #tasks = new Map<string, Known<TaskRecord>>();
+  /** Up to here everything has been seen. */
+  #seen = 0;
   readonly #listeners = new Set<(change: ViewChange) => void>();
 
   constructor(store: ClusterStore) {
@@ -46,18 +48,23 @@ export class ClusterView {
     const { entries, revision } = await this.#store.list(keys.tasks, o);
     const objects = await this.#store.get(keys.objects, o);
     if (objects) this.#takeObjects(objects.value, objects.revision);
-    for (const { value, revision: at } of entries) this.#takeTask(value, at);
-    this.#tell({ objects: true, tasks: new Set(this.#tasks.keys()) });
+    const listed = new Set(entries.map(({ value, revision: at }) => this.#takeTask(value, at)));
+    const changed = new Set(this.#tasks.keys());
+    for (const [task, known] of this.#tasks)
+      if (!listed.has(task) && known.revision <= revision) this.#tasks.delete(task);
+    this.#seen = revision;
+    this.#tell({ objects: true, tasks: changed });
     // That of the list: what was read after it comes again, and is known by its revision.
     return revision;
   }
 
-  /** Until the signal aborts. A watch that fell behind reads everything anew. */
+  /** Until the signal aborts; called again, it goes on. A watch that fell behind reads everything anew. */
   async follow(since: number, o: Sig): Promise<void> {
-    for (let from = since; ; ) {
+    for (let from = Math.max(since, this.#seen); ; ) {
       try {
         for await (const change of this.#store.watch('', { ...o, since: from })) {
           from = change.revision;
+          this.#seen = from;
           const changed = new Set<string>();
           let objects = false;
           for (const { key, value, revision } of change.puts) {
@@ -76,7 +83,6 @@ export class ClusterView {
       } catch (caught) {
         const error = HoldfastError.from(caught);
         if (o.signal.aborted || error.code !== 'out_of_range') throw error;
-        this.#tasks.clear();
         from = await this.load(o);
       }
     }

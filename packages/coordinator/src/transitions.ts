@@ -152,12 +152,7 @@ function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
   const { scope, backup } = made;
   const good: GoodBackup = { run: run.id, scope, backup, asOfMs, endedAtMs: nowMs };
   const stored = made.destinations.filter((one) => one.stored).map(({ name }) => [name, good] as const);
-  const {
-    lastError: _error,
-    failingSinceMs: _failing,
-    overdueSinceMs: _overdue,
-    ...rest
-  } = ended(step, 'succeeded');
+  const { lastError: _error, failingSinceMs: _failing, ...rest } = ended(step, 'succeeded');
   const isFull = made.scope === 'full';
   return {
     run: { ...run, state: 'succeeded', made, endedAtMs: nowMs },

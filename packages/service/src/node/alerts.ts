@@ -20,9 +20,13 @@ export function messagesOfEnd(before: TaskRecord, after: Step, context: AlertCon
       ...(run.error && { error: run.error }),
     });
   }
-  const wasBad = before.failingSinceMs ?? before.overdueSinceMs;
-  if (run.state === 'succeeded' && wasBad !== undefined) {
-    const since = new Date(wasBad).toISOString();
+  // Of one that is overdue the keeper says when it no longer is: an incremental is no answer to a full that is missing.
+  if (
+    run.state === 'succeeded' &&
+    before.failingSinceMs !== undefined &&
+    before.overdueSinceMs === undefined
+  ) {
+    const since = new Date(before.failingSinceMs).toISOString();
     return messages('recovery', record.task, context, {
       run: run.id,
       text: `task ${record.task} has a good backup again (${run.made?.backup ?? run.id}), after failing since ${since}`,
@@ -37,6 +41,16 @@ export function messagesOfOverdue(
   context: AlertContext,
 ): readonly Message[] {
   return messages('overdue', record.task, context, { text: `task ${record.task} is overdue: ${reason}` });
+}
+
+export function messagesOfFresh(
+  record: TaskRecord,
+  reason: string,
+  context: AlertContext,
+): readonly Message[] {
+  return messages('recovery', record.task, context, {
+    text: `task ${record.task} is no longer overdue: ${reason}`,
+  });
 }
 
 function messages(

@@ -15,7 +15,6 @@ export function runHandlers(parts: NodeParts): RunHandlers {
   };
   return {
     listRuns: async ({ task, state, limit, before, signal }) => {
-      const beforeMs = before === undefined ? Number.POSITIVE_INFINITY : timeOfRun(before);
       const tasks = task === undefined ? [...view.tasks.keys()] : [task];
       const isWhole = state === undefined && before === undefined;
       // A filter may pass over many: then the whole history is looked through.
@@ -24,9 +23,10 @@ export function runHandlers(parts: NodeParts): RunHandlers {
       for (const name of tasks) {
         const runs = await historyOf(parts, name, { signal, last });
         const wanted = runs.filter(
-          (run) => (state ?? run.state) === run.state && timeOfRun(run.id) < beforeMs,
+          ({ id, state: is }) =>
+            (state ?? is) === is && (before === undefined || newestFirst(before, id) < 0),
         );
-        found = [...found, ...wanted].sort((a, b) => timeOfRun(b.id) - timeOfRun(a.id)).slice(0, limit + 1);
+        found = [...found, ...wanted].sort((a, b) => newestFirst(a.id, b.id)).slice(0, limit + 1);
       }
       return { runs: found.slice(0, limit).map(viewOf), more: found.length > limit };
     },
@@ -72,6 +72,11 @@ export function runHandlers(parts: NodeParts): RunHandlers {
       return linesOf(text ?? '', record);
     },
   };
+}
+
+/** Tasks that are due at once have runs of one moment: then their names decide, or a page would end between them. */
+function newestFirst(a: string, b: string): number {
+  return timeOfRun(b) - timeOfRun(a) || (a < b ? 1 : a > b ? -1 : 0);
 }
 
 /** The history may be this much longer than its limit before it is trimmed. */

@@ -76,7 +76,8 @@ export function taskHandlers(parts: NodeParts): TaskHandlers {
       const record = await ledger.delay(task, untilMs, scopeOf, { signal });
       const reason = new HoldfastError('cancelled', `the task was delayed until ${isoOf(untilMs)}`);
       if (record.running) await runner.end(record.running.run, reason);
-      return viewOf(task, view.task(task)?.value ?? record);
+      // Read again: the view may not know of it yet, and the run's end has changed it.
+      return viewOf(task, (await ledger.task(task, { signal }))?.value ?? record);
     },
   };
 }

@@ -2,7 +2,7 @@ import type { ClusterView, Known, Ledger, RunRecord, TaskRecord } from '@holdfas
 import { type Clock, type DeclaredTask, HoldfastError, type Sig } from '@holdfast/core';
 import { decideFreshness, settleTo } from '@holdfast/scheduler';
 import type { Logger } from 'pino';
-import { messagesOfOverdue } from './alerts.ts';
+import { messagesOfFresh, messagesOfOverdue } from './alerts.ts';
 import { freshnessQuestion } from './freshness.ts';
 import { Poke } from './poke.ts';
 import type { RunLogs } from './run-log.ts';
@@ -140,27 +140,46 @@ export class TaskKeeper implements Service {
     return step > before;
   }
 
-  async #judge(task: string, spec: DeclaredTask, record: TaskRecord, o: Sig): Promise<void> {
-    if (record.overdueSinceMs !== undefined) return;
+  /** Says once that a task is overdue, and once that it no longer is. */
+  async #judge(task: string, spec: DeclaredTask, seen: TaskRecord, o: Sig): Promise<void> {
     const { clock, schedules, ledger, view, node, onMessages, logger } = this.#o;
     const schedule = schedules.of(task, spec);
-    const { question, graceMs } = freshnessQuestion(record, spec);
-    const { state, reason } = decideFreshness(schedule, question, clock.now(), graceMs);
-    if (state !== 'overdue' && state !== 'never-ran') return;
+    const verdictOf = (record: TaskRecord) => {
+      const { question, graceMs } = freshnessQuestion(record, spec);
+      const { state, reason } = decideFreshness(schedule, question, clock.now(), graceMs);
+      const isOverdue = state === 'overdue' || state === 'never-ran';
+      // While it is paused nothing is expected of it, and what was said still holds.
+      const changes = !record.removedAtMs && state !== 'paused' && state !== 'disabled';
+      return {
+        state,
+        reason,
+        isOverdue,
+        isNews: changes && isOverdue !== (record.overdueSinceMs !== undefined),
+      };
+    };
+    if (!verdictOf(seen).isNews) return;
     const { notifications } = view.objects.value;
     let told = 0;
     await ledger.amend(
       task,
-      (current) => {
-        if (current.overdueSinceMs !== undefined) return { record: current };
+      (record) => {
+        const { state, reason, isOverdue, isNews } = verdictOf(record);
+        if (!isNews) return { record };
         const nowMs = clock.now();
-        const messages = messagesOfOverdue(current, reason, { notifications, node, nowMs });
+        const context = { notifications, node, nowMs };
+        const { overdueSinceMs: _overdue, ...rest } = record;
+        const messages = isOverdue
+          ? messagesOfOverdue(record, reason, context)
+          : state === 'fresh'
+            ? messagesOfFresh(record, reason, context)
+            : [];
         told = messages.length;
-        return { record: { ...current, overdueSinceMs: nowMs }, messages };
+        if (isOverdue) logger.warn({ component: this.name, task }, `overdue: ${reason}`);
+        else logger.info({ component: this.name, task }, `no longer overdue: ${reason}`);
+        return { record: isOverdue ? { ...rest, overdueSinceMs: nowMs } : rest, messages };
       },
       o,
     );
-    logger.warn({ component: this.name, task }, `overdue: ${reason}`);
     if (told > 0) onMessages();
   }
 

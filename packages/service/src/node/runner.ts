@@ -280,16 +280,18 @@ export class Runner implements Service {
   async #untilHeard<T>(slot: Slot, signal: AbortSignal, tell: () => Promise<T>): Promise<T> {
     const { clock, logger } = this.#o;
     const { task, id } = slot.run;
-    for (;;) {
+    for (let tries = 0; ; tries++) {
       try {
         return await tell();
       } catch (caught) {
         const error = HoldfastError.from(caught);
         if (!error.retryable || error.code === 'lease_lost' || signal.aborted) throw error;
-        logger.warn(
-          { component: this.name, task, run: id, code: error.code },
-          `the store does not answer: ${error.reason}; it is told again`,
-        );
+        // Once: a disk may be full for days.
+        if (tries === 0)
+          logger.warn(
+            { component: this.name, task, run: id, code: error.code, hint: error.hint },
+            `the store did not take it: ${error.reason}; it is told again until it does`,
+          );
         await clock.sleep(tellAgainMs, signal).catch(() => undefined);
       }
     }

@@ -2,6 +2,9 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { PostgresServer } from '@holdfast/testing';
 
+/** A server, or what another process has told of one. */
+export type WiredServer = Pick<PostgresServer, 'port' | 'url'>;
+
 type Direction = 'from server' | 'to server';
 
 /**
@@ -10,12 +13,12 @@ type Direction = 'from server' | 'to server';
  */
 export class Wire implements AsyncDisposable {
   readonly #server: Server;
-  readonly #postgres: PostgresServer;
+  readonly #postgres: WiredServer;
   readonly #sockets = new Set<Socket>();
   #limit: { readonly direction: Direction; readonly bytes: number; readonly reached: () => void } | undefined;
   #held: (() => void)[] = [];
 
-  private constructor(postgres: PostgresServer) {
+  private constructor(postgres: WiredServer) {
     this.#postgres = postgres;
     this.#server = createServer((client) => {
       const server = connect(postgres.port, '127.0.0.1');
@@ -24,7 +27,7 @@ export class Wire implements AsyncDisposable {
     });
   }
 
-  static async open(postgres: PostgresServer): Promise<Wire> {
+  static async open(postgres: WiredServer): Promise<Wire> {
     const wire = new Wire(postgres);
     wire.#server.listen(0, '127.0.0.1');
     await once(wire.#server, 'listening');

@@ -85,7 +85,7 @@ export function sampleOf(
 ): number | undefined {
   const found = text
     .split('\n')
-    .filter((line) => line.startsWith(`${name}{`))
+    .filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
     .filter((line) => Object.entries(labels).every(([label, value]) => line.includes(`${label}="${value}"`)))
     .map((line) => Number(line.slice(line.lastIndexOf(' '))));
   return found.length === 0 ? undefined : found.reduce((sum, value) => sum + value, 0);

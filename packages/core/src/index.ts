@@ -1,4 +1,4 @@
-export { abortError, throwIfAborted } from './abort.ts';
+export { abortError, throwIfAborted, whenAborted } from './abort.ts';
 export * from './changes.ts';
 export * from './chunk-path.ts';
 export { type Deadline, deadline } from './deadline.ts';

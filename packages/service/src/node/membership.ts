@@ -1,5 +1,5 @@
 import type { Ledger } from '@holdfast/coordinator';
-import { type Clock, type ClusterStore, HoldfastError, version } from '@holdfast/core';
+import { type Clock, type ClusterStore, HoldfastError, version, whenAborted } from '@holdfast/core';
 import type { Ending, Service } from './supervisor.ts';
 
 export interface MembershipOptions {
@@ -36,18 +36,11 @@ export class Membership implements Service {
     const record = { node, version, startedAtMs: this.#startedAtMs, tags };
     await ledger.announceNode(record, session, { signal: stop });
     this.#announced.resolve();
-    await aborted(AbortSignal.any([session.signal, stop]));
+    await whenAborted(AbortSignal.any([session.signal, stop]));
     if (stop.aborted) return;
     this.#announced = Promise.withResolvers();
     const reason = HoldfastError.from(session.signal.reason);
     onLost(reason);
     throw reason;
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

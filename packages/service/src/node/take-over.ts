@@ -1,5 +1,5 @@
 import type { ClusterView, Ledger, RunningRun } from '@holdfast/coordinator';
-import { throwIfAborted } from '@holdfast/core';
+import { throwIfAborted, whenAborted } from '@holdfast/core';
 import type { Logger } from 'pino';
 import type { Membership } from './membership.ts';
 import type { Service } from './supervisor.ts';
@@ -43,7 +43,7 @@ export class TakeOver {
 
   async #takeOver(signal: AbortSignal): Promise<void> {
     const { membership, ledger, view, node, logger, isOwn } = this.#o;
-    await Promise.race([membership.announced, aborted(signal)]);
+    await Promise.race([membership.announced, whenAborted(signal)]);
     throwIfAborted(signal);
     const alive = new Set((await ledger.nodes({ signal })).map((one) => one.node));
     const isGone = (running: RunningRun): boolean =>
@@ -61,11 +61,4 @@ export class TakeOver {
       logger.warn({ component: 'node', task }, `the task moves here: node ${value.node} is gone`);
     }
   }
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
 }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Client, type RunView } from '@holdfast/client';
+import { Client, type ClientOptions, type RunView } from '@holdfast/client';
 import { until } from './processes.ts';
 import { type Outcome, type RunOptions, runHoldfast } from './run-holdfast.ts';
 
@@ -16,6 +16,10 @@ export interface NodeSettings {
   /** Lines of `holdfast.yaml` besides name, state, listen and log. */
   readonly config?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** What comes after `listen:`; on loopback, without TLS and token, by default. */
+  readonly listen?: string;
+  /** What its client needs to be let in. */
+  readonly access?: Pick<ClientOptions, 'token' | 'ca'>;
 }
 
 /** `holdfast start` in a process of its own, on a free port. */
@@ -26,9 +30,9 @@ export class RunningNode implements AsyncDisposable {
   readonly #ended: Promise<Outcome>;
   readonly #log: () => string;
 
-  private constructor(url: string, process: ChildProcess, ended: Promise<Outcome>, log: () => string) {
-    this.url = url;
-    this.client = new Client({ url });
+  private constructor(client: Client, process: ChildProcess, ended: Promise<Outcome>, log: () => string) {
+    this.url = client.server;
+    this.client = client;
     this.#process = process;
     this.#ended = ended;
     this.#log = log;
@@ -58,7 +62,12 @@ export class RunningNode implements AsyncDisposable {
         throw new Error(`the node ended with ${child.exitCode}: ${stderr}${stdout}`);
       return urlOf() !== undefined;
     });
-    const node = new RunningNode(urlOf() ?? '', child, ended, () => stdout + stderr);
+    const node = new RunningNode(
+      new Client({ ...settings.access, url: urlOf() ?? '' }),
+      child,
+      ended,
+      () => stdout + stderr,
+    );
     await until('the node is ready', async () => (await node.client.getReadiness({ signal })).ready);
     return node;
   }
@@ -111,10 +120,14 @@ export class RunningNode implements AsyncDisposable {
 }
 
 /** The node's own file; the port is any free one. */
-export async function writeConfig({ folder, config = '' }: NodeSettings): Promise<string> {
+export async function writeConfig({
+  folder,
+  config = '',
+  listen = '{ address: "127.0.0.1:0" }',
+}: NodeSettings): Promise<string> {
   await mkdir(folder, { recursive: true });
   const file = join(folder, 'holdfast.yaml');
-  const text = `name: test-node\nstate: ./state\nlisten: { address: "127.0.0.1:0" }\nlog: { format: json }\n${config}\n`;
+  const text = `name: test-node\nstate: ./state\nlisten: ${listen}\nlog: { format: json }\n${config}\n`;
   await writeFile(file, text);
   return file;
 }

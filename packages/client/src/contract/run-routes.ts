@@ -28,7 +28,7 @@ export const runRoutes = {
     }),
     response: runList,
     status: 200,
-    errors: [],
+    errors: ['not_found'],
     writes: false,
     examples: [
       {

@@ -1,5 +1,5 @@
 import type { LogLine, RunView } from '@holdfast/client';
-import { isRunId, noRun, type RunRecord, timeOfRun } from '@holdfast/coordinator';
+import { isRunId, noRun, noTask, type RunRecord, timeOfRun } from '@holdfast/coordinator';
 import { HoldfastError, type Sig } from '@holdfast/core';
 import type { Handlers } from '../api/index.ts';
 import type { NodeParts } from './node-parts.ts';
@@ -15,6 +15,7 @@ export function runHandlers(parts: NodeParts): RunHandlers {
   };
   return {
     listRuns: async ({ task, state, limit, before, signal }) => {
+      if (task !== undefined && !view.task(task)) throw noTask(task);
       const tasks = task === undefined ? [...view.tasks.keys()] : [task];
       const isWhole = state === undefined && before === undefined;
       // A filter may pass over many: then the whole history is looked through.

@@ -62,6 +62,12 @@ export const applyOptions = [
 export const runOptions = [
   { name: 'full', type: 'flag', excludes: ['incremental'], help: 'a full backup, which begins a new chain' },
   { name: 'incremental', type: 'flag', help: 'an incremental; a full where there is none to continue' },
+  {
+    name: 'new-source',
+    type: 'flag',
+    excludes: ['incremental'],
+    help: 'this task has backups of another database, and that is meant: a full backup',
+  },
   { name: 'no-wait', type: 'flag', help: 'answer as soon as the run has started' },
   ...serverOptions,
 ] as const satisfies readonly OptionSpec[];

@@ -115,6 +115,8 @@ export interface RunRecord {
   readonly endedAtMs?: number;
   readonly resumes?: string;
   readonly attempts?: number;
+  /** The task's earlier backups are of another database, and that is meant. */
+  readonly newSource?: boolean;
   readonly made?: RunResult;
   readonly error?: ErrorRecord;
 }

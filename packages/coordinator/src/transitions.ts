@@ -43,11 +43,12 @@ export interface Start {
   readonly occurrenceMs?: number;
   readonly dueMs?: number;
   readonly missed?: number;
+  readonly newSource?: boolean;
 }
 
 /** A run is created, and what it stands for is settled. */
 export function startRun(record: TaskRecord, start: Start, nowMs: number): Step {
-  const { scope, trigger, reason, settledMs, occurrenceMs, dueMs, missed } = start;
+  const { scope, trigger, reason, settledMs, occurrenceMs, dueMs, missed, newSource } = start;
   const id = nextRunId(record.task, nowMs, record.lastRunId);
   const { owed, delayedUntilMs, ...rest } = record;
   // A run by hand does not move the schedule, nor what is owed.
@@ -65,6 +66,7 @@ export function startRun(record: TaskRecord, start: Start, nowMs: number): Step 
     ...(occurrenceMs !== undefined && { occurrenceMs }),
     ...(dueMs !== undefined && { dueMs }),
     ...(missed ? { missed } : {}),
+    ...(newSource ? { newSource } : {}),
     ...(taken?.resumes !== undefined && { resumes: taken.resumes }),
     ...(taken?.attempts !== undefined && { attempts: taken.attempts }),
   };

@@ -15,7 +15,12 @@ export async function runRun(call: Call<typeof run>, context: Context): Promise<
   const [task = ''] = operands;
   const client = await connect(values, context);
   const scope = values.full ? 'full' : values.incremental ? 'incremental' : undefined;
-  const started = await client.runTask({ task, signal, ...(scope && { scope }) });
+  const started = await client.runTask({
+    task,
+    signal,
+    ...(scope && { scope }),
+    ...(values['new-source'] && { newSource: true }),
+  });
   const { err } = context.terminal;
   if (!context.json) {
     const what = started.already ? 'is running already' : 'has started';

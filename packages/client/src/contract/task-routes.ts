@@ -60,7 +60,13 @@ export const taskRoutes = {
     description:
       'Without a scope: an incremental where one can be made, else a full. While the task is running, answers with that run and starts nothing.',
     params,
-    body: z.strictObject({ scope: scope.optional() }),
+    body: z.strictObject({
+      scope: scope.optional(),
+      newSource: z
+        .boolean()
+        .optional()
+        .describe('the task backs up another database from now on, and that is meant: a full backup'),
+    }),
     response: runStarted,
     status: 202,
     errors: ['not_found', 'precondition_failed', 'exhausted', 'lease_lost'],

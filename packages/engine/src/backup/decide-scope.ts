@@ -79,7 +79,7 @@ function refuseOtherDatabase(question: ScopeQuestion): void {
     `task ${question.task} holds backups of another database: ${newest.type} ${newest.name} (${newest.identity}), ` +
       `this one is ${question.source.type} ${question.source.name} (${question.source.identity})`,
     {
-      hint: 'choose another --name for this database; if it replaces the old one on purpose, say --new-source',
+      hint: 'give this database another task (--name, or another name in the files); if it replaces the old one on purpose, say --new-source',
     },
   );
 }

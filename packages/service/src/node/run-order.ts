@@ -48,7 +48,7 @@ export function runOrder(
           run.resumes === undefined ? (run.occurrenceMs ?? run.createdAtMs) : timeOfRun(run.resumes),
         node: run.node,
         generation: run.generation,
-        newSource: false,
+        newSource: run.newSource ?? false,
       },
     },
   };

@@ -41,11 +41,13 @@ export function taskHandlers(parts: NodeParts): TaskHandlers {
       };
     },
 
-    runTask: async ({ task, scope, signal }) => {
+    runTask: async ({ task, scope, newSource = false, signal }) => {
       const { spec } = declared(task);
-      const started = await ledger.startByHand(task, (record) => startByHand(task, spec, record, scope), {
-        signal,
-      });
+      const started = await ledger.startByHand(
+        task,
+        (record) => startByHand(spec, record, { scope, newSource }),
+        { signal },
+      );
       if (!started.already) runner.accept(started.run);
       const active = runner.find(started.run.id);
       const run = runView(active?.run ?? started.run, { active, stuckAfterMs: config.limits.stallAfterMs });
@@ -82,12 +84,13 @@ export function taskHandlers(parts: NodeParts): TaskHandlers {
   };
 }
 
-function startByHand(
-  task: string,
-  spec: DeclaredTask,
-  record: TaskRecord,
-  scope: 'full' | 'incremental' | undefined,
-): Start {
+interface AskedFor {
+  readonly scope: 'full' | 'incremental' | undefined;
+  readonly newSource: boolean;
+}
+
+function startByHand(spec: DeclaredTask, record: TaskRecord, { scope, newSource }: AskedFor): Start {
+  const { task } = record;
   if (spec.disabled)
     throw new HoldfastError('precondition_failed', `task ${task} is disabled`, {
       hint: 'take out `disabled: true` where it is declared, then holdfast apply',
@@ -96,6 +99,14 @@ function startByHand(
     throw new HoldfastError('precondition_failed', `task ${task} makes no incrementals`, {
       hint: 'give it an `incremental` schedule where it is declared, then holdfast apply; or run it with --full',
     });
+  if (newSource) {
+    if (scope === 'incremental')
+      throw new HoldfastError('config_invalid', 'an incremental cannot be of another database', {
+        hint: 'the first backup of a new source is a full: leave the scope away',
+      });
+    const reason = 'asked for by hand, of another database than before';
+    return { scope: 'full', trigger: 'manual', reason, newSource };
+  }
   const asked = scope ?? (spec.incremental === undefined ? 'full' : 'incremental');
   if (asked === 'incremental' && !record.hasFull)
     return {

@@ -259,7 +259,7 @@ describe.concurrent('a destination', () => {
       code: 'precondition_failed',
       exit: 2,
       says: ['task shop holds backups of another database', 'sqlite shop.db'],
-      hint: 'choose another --name for this database; if it replaces the old one on purpose, say --new-source',
+      hint: 'give this database another task (--name, or another name in the files); if it replaces the old one on purpose, say --new-source',
     } as const;
     for (const scope of ['--auto', '--full', '--incremental']) {
       await refused({ ...one, args: [...args, scope] }, expected);

@@ -113,7 +113,7 @@ export class TaskKeeper implements Service {
       if (value.running) await this.#takeUp(task, value.running.run, o);
       const spec = view.objects.value.tasks[task];
       if (spec) await this.#judge(task, spec, value, o);
-      if (this.#hasGrown(task, value)) await this.#trim(task, o);
+      if (this.#hasGrown(task, value)) await this.#trim(task, value, o);
       const isForgotten = value.removedAtMs !== undefined && clock.now() - value.removedAtMs > removedKeptMs;
       if (isForgotten && !value.running) await logs.remove(await this.#forget(known, ledger, o));
     }
@@ -183,12 +183,12 @@ export class TaskKeeper implements Service {
     if (told > 0) onMessages();
   }
 
-  async #trim(task: string, o: Sig): Promise<void> {
+  async #trim(task: string, { running }: TaskRecord, o: Sig): Promise<void> {
     const { ledger, logs, historyMax } = this.#o;
     const newest = (await ledger.trimHistory(task, { ...o, keep: historyMax })).at(-1);
     if (newest === undefined) return;
-    // Also what a crash between the two has left.
-    await logs.remove((await logs.list(task)).filter((run) => run <= newest));
+    // Also what a crash between the two has left; but not that of an old run that goes on.
+    await logs.remove((await logs.list(task)).filter((run) => run <= newest && run !== running?.run));
   }
 
   async #forget(known: Known<TaskRecord>, ledger: Ledger, o: Sig): Promise<readonly string[]> {

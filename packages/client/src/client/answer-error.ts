@@ -37,7 +37,7 @@ export function connectionError(caught: unknown, server: string): HoldfastError 
   if (/CERT|SELF_SIGNED|UNABLE_TO_|ISSUER/.test(code)) {
     return new HoldfastError('unauthenticated', `the certificate of ${server} is not trusted (${code})`, {
       ...details,
-      hint: "name the authority that signed it, and address the server by the certificate's name",
+      hint: "name the authority that signed it (NODE_EXTRA_CA_CERTS=/path/to/ca.pem), and address the server by the certificate's name",
     });
   }
   if (/^(EPROTO|ERR_SSL_)/.test(code)) {

@@ -87,7 +87,7 @@ export class Admission {
     const [, given] = /^Bearer +(\S+) *$/i.exec(authorization ?? '') ?? [];
     if (given === undefined) {
       throw new HoldfastError('unauthenticated', 'this node asks for a token', {
-        hint: 'send it as authorization: Bearer TOKEN',
+        hint: 'send it as authorization: Bearer TOKEN; with holdfast by --token-file or HOLDFAST_TOKEN',
       });
     }
     // Hashes have one length, and comparing them takes one time, whatever was guessed.

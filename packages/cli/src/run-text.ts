@@ -9,11 +9,11 @@ export function progressText(run: RunView, nowMs: number): string {
   if (run.state === 'waiting')
     return `${head}: waits${run.waitingFor === undefined ? '' : ` for ${run.waitingFor}`}`;
   if (!progress) return `${head}: ${run.state}`;
-  const parts = [
-    `${progress.phase} ${Math.floor(progress.percent)} %`,
-    `${bytes(progress.doneBytes)} of ${bytes(progress.totalBytes)}`,
-    `${bytes(progress.bytesPerSecond)}/s`,
-  ];
+  const parts = [`${progress.phase} ${Math.floor(progress.percent)} %`];
+  if (progress.totalBytes > 0) {
+    parts.push(`${bytes(progress.doneBytes)} of ${bytes(progress.totalBytes)}`);
+    parts.push(`${bytes(progress.bytesPerSecond)}/s`);
+  }
   if (progress.tablesTotal > 0)
     parts.push(`${progress.tablesDone} of ${counted(progress.tablesTotal, 'table')}`);
   if (progress.estimatedEnd !== undefined)

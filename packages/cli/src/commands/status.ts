@@ -51,9 +51,20 @@ async function draw(client: Client, context: Context): Promise<void> {
   const { out } = context.terminal;
   out.write(clearScreen);
   for (;;) {
-    const text = describeStatus(await client.getStatus({ signal: context.signal }), context);
+    const text = await screenText(client, context);
     out.write(`${home}${text.replaceAll('\n', '\x1b[K\n')}${clearBelow}`);
     await context.clock.sleep(drawEveryMs, context.signal);
+  }
+}
+
+/** A node that is away for a while is what one watches for. */
+async function screenText(client: Client, context: Context): Promise<string> {
+  try {
+    return describeStatus(await client.getStatus({ signal: context.signal }), context);
+  } catch (caught) {
+    const error = HoldfastError.from(caught);
+    if (context.signal.aborted || error.code !== 'unavailable') throw error;
+    return `  ${context.colors.red(error.reason)}; it is asked again\n`;
   }
 }
 

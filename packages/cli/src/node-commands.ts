@@ -16,7 +16,7 @@ export const start = {
   name: 'start',
   summary: 'run a node: it makes the backups that are declared, when they are due',
   description:
-    'A node needs nothing else: what is declared and what has happened is kept in its state folder. Ctrl-C or SIGTERM lets running backups finish for a while, then ends them in good order; a second one ends it at once. What was interrupted goes on at the next start.',
+    'A node needs nothing else: what is declared and what has happened is kept in its state folder. Ctrl-C or SIGTERM lets running backups finish for a while, then ends them in good order; a second one ends it at once. What was interrupted goes on at the next start. The exit code is 0 either way.',
   options: startOptions,
   examples: [
     { says: 'A node with defaults', line: 'holdfast start' },

@@ -1,0 +1,204 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { contract } from '@holdfast/client';
+import type { Clock } from '@holdfast/core';
+import { afterEach, beforeEach, expect, it } from 'vitest';
+import { ExampleNode } from './example-node.fixture.ts';
+import { main } from './main.ts';
+
+let node: ExampleNode;
+let folder: string;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-cli-'));
+  node = await ExampleNode.start();
+});
+
+afterEach(async () => {
+  await node[Symbol.asyncDispose]();
+  rmSync(folder, { recursive: true });
+});
+
+interface Result {
+  readonly code: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** Waits between two questions are over at once; deadlines never come. */
+const clock: Clock = {
+  now: () => Date.UTC(2026, 10, 21, 7),
+  elapsed: () => 0,
+  sleep: (ms, signal) =>
+    ms <= 1_000
+      ? Promise.resolve()
+      : new Promise((_, reject) =>
+          signal.addEventListener('abort', () => reject(signal.reason), { once: true }),
+        ),
+};
+
+/** At a moment shortly after those of the examples. */
+async function holdfast(args: readonly string[], asking: ExampleNode = node): Promise<Result> {
+  let out = '';
+  let err = '';
+  const { signal } = new AbortController();
+  const stream = (write: (text: string) => void) => ({ isTerminal: false, columns: () => 80, write });
+  const code = await main(args, {
+    terminal: {
+      out: stream((text) => {
+        out += text;
+      }),
+      err: stream((text) => {
+        err += text;
+      }),
+      env: { HOLDFAST_SERVER: asking.url },
+    },
+    clock,
+    signal,
+    killSignal: signal,
+  });
+  return { code, out, err };
+}
+
+function file(text = 'sources: {}\n'): string {
+  const path = join(folder, 'objects.yaml');
+  writeFileSync(path, text);
+  return path;
+}
+
+it('plan prints what would change, warns, and ends with 5', async () => {
+  const { code, out, err } = await holdfast(['plan', '-f', file(), '--prune']);
+  expect(code).toBe(5);
+  expect(out).toBe(
+    '~ task orders\n    incremental: */30 * * * * -> */15 * * * *\n0 to add, 1 to change, 0 to remove: 1 change in all\n\nto make it so: holdfast apply with the same files (and --revision 12, to be sure that it is this)\n',
+  );
+  expect(err).toContain('warning: shop.yaml, task orders: no destination is off this machine');
+  expect(node.asked).toEqual([
+    {
+      name: 'planObjects',
+      path: '/v1/objects/plan',
+      body: { files: [{ name: join(folder, 'objects.yaml'), text: 'sources: {}\n' }], prune: true },
+    },
+  ]);
+});
+
+it('plan ends with 0 when nothing would change', async () => {
+  await using same = await ExampleNode.start({ planObjects: [{ revision: 3, changes: [], warnings: [] }] });
+  expect(await holdfast(['plan', '-f', file()], same)).toEqual({
+    code: 0,
+    out: 'nothing to change\n',
+    err: '',
+  });
+});
+
+it('apply sends the revision that it was told, and says what it made', async () => {
+  const { code, out } = await holdfast(['apply', '-f', file(), '--revision', '12']);
+  expect(code).toBe(0);
+  expect(out).toContain('applied, as revision 13');
+  expect(node.asked[0]?.body).toMatchObject({ revision: 12, prune: false });
+});
+
+it('a file that cannot be read is an error before anything is asked', async () => {
+  const { code, err } = await holdfast(['apply', '-f', join(folder, 'nope.yaml')]);
+  expect(code).toBe(2);
+  expect(err).toContain('nope.yaml cannot be read: ENOENT');
+  expect(node.asked).toEqual([]);
+});
+
+it('export prints what apply takes', async () => {
+  expect((await holdfast(['export'])).out).toBe(contract.getObjects.examples[0].output.yaml);
+});
+
+it('run waits for the end and says what was stored', async () => {
+  const [started] = contract.runTask.examples;
+  const ended = { ...contract.getRun.examples[0].output };
+  await using asking = await ExampleNode.start({ getRun: [started.output.run, ended] });
+  const { code, out, err } = await holdfast(['run', 'orders', '--full'], asking);
+  expect({ code, out }).toEqual({
+    code: 0,
+    out: 'Incremental backup orders 20261120T140000Z-node-a-g3/0003 stored: 1,204 changes, no rows anew, 232 kB in 40.1 kB, 4.7 s\n',
+  });
+  expect(err).toContain(`run ${started.output.run.id} has started`);
+  expect(asking.asked.map(({ name }) => name)).toEqual(['runTask', 'getRun', 'getRun']);
+  expect(asking.asked[0]?.body).toEqual({ scope: 'full' });
+});
+
+it("run ends with the code of the run's own error", async () => {
+  const [started] = contract.runTask.examples;
+  const error = { code: 'corrupt', message: 'far gave back other bytes', hint: 'check that disk' };
+  const failed = { ...started.output.run, state: 'failed', error, endedAt: '2026-11-21T07:00:09.000Z' };
+  await using asking = await ExampleNode.start({ getRun: [failed] });
+  const { code, err } = await holdfast(['run', 'orders'], asking);
+  expect(code).toBe(4);
+  expect(err).toContain('[corrupt] run orders-20261121T070000007Z failed: far gave back other bytes');
+  expect(err).toContain('hint: check that disk');
+});
+
+it('run --no-wait answers with the run that has started', async () => {
+  const { code, out } = await holdfast(['run', 'orders', '--no-wait']);
+  expect({ code, out }).toEqual({ code: 0, out: 'orders-20261121T070000007Z\n' });
+  expect(node.asked).toHaveLength(1);
+});
+
+it('tasks lists them, with what is wrong', async () => {
+  const [task] = contract.listTasks.examples[0].output;
+  const overdue = {
+    ...task,
+    name: 'late',
+    freshness: { state: 'overdue', reason: 'none', runningTooLong: false },
+  };
+  await using asking = await ExampleNode.start({
+    listTasks: [[task, { ...overdue, warnings: ['All backup destinations are disabled'] }]],
+  });
+  const { out } = await holdfast(['tasks'], asking);
+  const lines = out.split('\n');
+  expect(lines[0]).toMatch(/^TASK +STATE +FRESHNESS +LAST GOOD +NEXT +NODE +NOTE$/);
+  expect(lines[1]).toMatch(/^orders +enabled +fresh +30 min ago +incremental 15 min ago +node-a$/);
+  expect(lines[2]).toMatch(/^late .*overdue.*All backup destinations are disabled$/);
+});
+
+it('tasks TASK shows one, with its next and recent runs', async () => {
+  const { out } = await holdfast(['tasks', 'orders']);
+  for (const part of ['orders (logical)', 'near, far', 'last good full', 'recent runs', 'node-a: it has had'])
+    expect(out).toContain(part);
+});
+
+it('status shows what runs, how far, how fast and how long still', async () => {
+  const { out } = await holdfast(['status']);
+  expect(out).toContain(
+    'orders full: reading 41 %, 30.0 MB of 72.3 MB, 11.4 MB/s, 3 of 9 tables, 6.4 s left; near pushing 6.10 MB of 14.7 MB',
+  );
+});
+
+it('history prints a line for each run, and asks for what was asked for', async () => {
+  const { out } = await holdfast(['history', 'orders', '--state', 'failed', '--limit', '5']);
+  expect(node.asked[0]?.path).toBe('/v1/runs?task=orders&state=failed&limit=5');
+  expect(out).toContain('orders-20261121T063000123Z');
+});
+
+it('logs takes a task for its newest run', async () => {
+  const { code, out } = await holdfast(['logs', 'orders']);
+  expect(code).toBe(0);
+  expect(out).toMatch(/^2026-11-21T\S+ info +/);
+  expect(node.asked.map(({ name }) => name)).toEqual(['getTask', 'listRuns', 'getRunLog']);
+});
+
+it.each([
+  [['pause', 'orders'], 'pauseTask', 'task orders is paused'],
+  [['resume', 'orders'], 'resumeTask', 'task orders is enabled'],
+  [['delay', 'orders', '--for', '1h'], 'delayTask', 'task orders is delayed until'],
+  [['cancel', 'orders-20261121T070000007Z'], 'cancelRun', 'run orders-'],
+  [['notification', 'test', 'on-call'], 'testNotification', 'on-call: the message was taken'],
+] as const)('%j asks for %s', async (args, name, says) => {
+  const { code, out } = await holdfast(args);
+  expect({ code, asked: node.asked.at(-1)?.name }).toEqual({ code: 0, asked: name });
+  expect(out).toContain(says);
+});
+
+it('an error of the node is printed as its own, with --json as a document', async () => {
+  const error = { code: 'conflict', message: 'the declared objects were changed', hint: 'plan again' };
+  await using asking = await ExampleNode.start({ applyObjects: [{ error }] });
+  const { code, err } = await holdfast(['apply', '-f', file(), '--json'], asking);
+  expect({ code, err: JSON.parse(err) }).toEqual({ code: 3, err: { error } });
+});

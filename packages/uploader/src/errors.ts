@@ -19,7 +19,8 @@ export interface StagingContext {
   readonly action: string;
 }
 
-const chooseAnother = 'or choose another staging folder (--staging, HOLDFAST_STAGING)';
+const chooseAnother =
+  'or choose another staging folder (--staging, HOLDFAST_STAGING; of a node: staging in holdfast.yaml)';
 
 /** What the file system says of staging, in words and with the next step. */
 export async function stagingError(error: unknown, context: StagingContext): Promise<HoldfastError> {

@@ -35,7 +35,7 @@ export async function reserve(o: ReserveOptions): Promise<void> {
         `${sizeText(freeBytes)} (${freeBytes} bytes) are free on the disk of ${root}, of which ` +
         `${others.runs > 0 ? `${sizeText(others.bytes)} are reserved ${theirs} and ` : ''}${sizeText(o.floorBytes)} stay free`,
       {
-        hint: `make room on the disk of ${root}, wait for other runs, or choose another staging folder (--staging, HOLDFAST_STAGING)`,
+        hint: `make room on the disk of ${root}, wait for other runs, or choose another staging folder (--staging, HOLDFAST_STAGING; of a node: staging in holdfast.yaml)`,
       },
     );
   }

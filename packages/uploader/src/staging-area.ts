@@ -79,7 +79,7 @@ export class StagingArea implements Staging {
       if (other?.dev !== own) continue;
       warnings.push(
         `staging (${this.root}) is on the same disk as the database (${folder}): a backup being built takes room that ` +
-          'the database may need; choose another folder with --staging',
+          'the database may need; choose another folder (--staging; of a node: staging in holdfast.yaml)',
       );
     }
     return warnings;

@@ -254,7 +254,7 @@ describe('a node that stops', () => {
     expect(await stateOf(later)).toBe('interrupted');
   });
 
-  it('kills without telling the store, which the next start does', async () => {
+  it('kills, and tells the store that it did', async () => {
     start();
     const run = await take('shop');
     await bench.pass(0);
@@ -262,7 +262,7 @@ describe('a node that stops', () => {
     runner.kill(new HoldfastError('cancelled', 'killed'));
     await running;
     expect(works.last.o.killSignal.aborted).toBe(true);
-    expect(await stateOf(run)).toBe('running');
+    expect(await stateOf(run)).toBe('interrupted');
   });
 });
 
@@ -279,6 +279,22 @@ describe('a store that does not answer', () => {
     await bench.pass(2_000);
     expect(await stateOf(run)).toBe('succeeded');
     expect(runner.active).toEqual([]);
+  });
+
+  it('is not waited for by a node that ends: the next start tells it', async () => {
+    start();
+    const run = await take('shop');
+    await bench.pass(0);
+    bench.fault.step = () => 'unavailable';
+    works.last.succeed();
+    await bench.pass(10_000);
+    drain.abort();
+    stop.abort();
+    await bench.pass(10_000);
+    await running;
+    expect(runner.active).toEqual([]);
+    bench.fault.step = () => 'ok';
+    expect(await stateOf(run)).toBe('running');
   });
 
   it('has heard it although the answer was lost', async () => {

@@ -1,5 +1,12 @@
 import type { ClusterView, Ledger, Outcome, RunRecord, Tell } from '@holdfast/coordinator';
-import { type Clock, type ErrorRecord, HoldfastError, type RunEvent, type Sig } from '@holdfast/core';
+import {
+  type Clock,
+  deadline,
+  type ErrorRecord,
+  HoldfastError,
+  type RunEvent,
+  type Sig,
+} from '@holdfast/core';
 import type { BackupReport } from '@holdfast/engine';
 import { decideStarts } from '@holdfast/scheduler';
 import type { Logger } from 'pino';
@@ -67,12 +74,17 @@ const lookEveryMs = 5_000;
 /** How long to wait before telling the store again how a run ended, when it did not answer. */
 const tellAgainMs = 2_000;
 
+/** How long the store may take to hear of it. */
+const tellMaxMs = 5_000;
+
 /** Carries out the runs that this node has taken: so many at once, the others wait. */
 export class Runner implements Service {
   readonly name = 'runner';
   readonly #o: RunnerOptions;
   readonly #slots = new Map<string, Slot>();
   readonly #kill = new AbortController();
+  /** A node that ends says once more how its runs ended, and waits for no store that does not answer. */
+  readonly #lastWord = new AbortController();
   /** Before the node works, and while it stops, nothing begins. */
   #state: 'closed' | 'open' | 'draining' = 'closed';
 
@@ -127,6 +139,7 @@ export class Runner implements Service {
   kill(reason: HoldfastError): void {
     this.endAll(reason);
     this.#kill.abort(reason);
+    this.#lastWord.abort(reason);
   }
 
   async run({ drain, stop }: Ending): Promise<void> {
@@ -138,7 +151,10 @@ export class Runner implements Service {
     }
     this.#state = 'draining';
     for (const slot of this.#slots.values()) this.#leave(slot);
-    const stopAll = (): void => this.endAll(leaving());
+    const stopAll = (): void => {
+      this.endAll(leaving());
+      this.#lastWord.abort(leaving());
+    };
     if (stop.aborted) stopAll();
     else stop.addEventListener('abort', stopAll, { once: true });
     while (this.#slots.size > 0) await Promise.all([...this.#slots.values()].map(({ work }) => work));
@@ -245,7 +261,7 @@ export class Runner implements Service {
   /** A run that ended and still counts as running would block its task. */
   async #conclude(slot: Slot, outcome: Outcome): Promise<void> {
     const { logger, onChange } = this.#o;
-    const { signal } = this.#kill;
+    const { signal } = this.#lastWord;
     const { task, id } = slot.run;
     try {
       slot.run = await this.#untilHeard(slot, signal, () => this.#finish(slot, outcome));
@@ -263,8 +279,10 @@ export class Runner implements Service {
   }
 
   async #finish(slot: Slot, outcome: Outcome): Promise<RunRecord> {
-    const { ledger } = this.#o;
-    const { signal } = this.#kill;
+    const { ledger, clock } = this.#o;
+    // Not the signal that killed the run: that it was is what is to be kept.
+    using limit = deadline(clock, tellMaxMs, 'keeping how a run ended');
+    const { signal } = limit;
     try {
       return (await ledger.finish(slot.run, outcome, this.#tell, { signal })).run;
     } catch (caught) {

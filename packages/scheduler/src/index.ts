@@ -20,7 +20,7 @@ export {
   type Skip,
   type Start,
 } from './decision.ts';
-export { nextRuns, type PlannedRun } from './next-runs.ts';
+export { nextOfEach, nextRuns, type PlannedRun } from './next-runs.ts';
 export { nextOccurrence, occurrencesAfter, previousOccurrence } from './occurrences.ts';
 export { blackoutUntil, compileSchedule, type Schedule, type ScheduleSpec } from './schedule.ts';
 export { settleTo } from './settle-to.ts';

@@ -1,6 +1,6 @@
 import type { TaskRecord } from '@holdfast/coordinator';
 import { type DeclaredTask, version } from '@holdfast/core';
-import { decideFreshness, nextRuns } from '@holdfast/scheduler';
+import { decideFreshness, nextOfEach } from '@holdfast/scheduler';
 import type { MetricsSnapshot, RunMetrics, TaskMetrics } from '../metrics/metrics-snapshot.ts';
 import { freshnessQuestion } from './freshness.ts';
 import type { NodeParts } from './node-parts.ts';
@@ -11,9 +11,6 @@ import { stateOf } from './views.ts';
 
 /** Services without which the store is not known to answer. */
 const storeServices = ['store', 'membership'];
-
-/** How many runs ahead the next one of each scope is looked for. */
-const aheadMax = 100;
 
 /** What metrics show, as of now. */
 export function takeSnapshot(
@@ -49,9 +46,7 @@ function taskMetrics(
     graceMs,
   );
   const { lastGood, lastGoodFull, lastAttempt } = record;
-  const planned = nextRuns(schedule, scheduleState(record, spec), nowMs, aheadMax);
-  const nextMs = (scope: 'full' | 'incremental'): number | undefined =>
-    planned.find((run) => run.scope === scope)?.atMs;
+  const next = nextOfEach(schedule, scheduleState(record, spec), nowMs);
   return {
     task,
     source: spec.source,
@@ -67,7 +62,7 @@ function taskMetrics(
       Object.entries(record.lastGoodAt).map(([name, good]) => [name, good.asOfMs]),
     ),
     lastAttempt: lastAttempt && { atMs: lastAttempt.atMs, state: lastAttempt.state },
-    nextMs: { full: nextMs('full'), incremental: nextMs('incremental') },
+    nextMs: { full: next.full?.atMs, incremental: next.incremental?.atMs },
     expectedMs,
     overdueMs: overdueSinceMs === undefined ? undefined : Math.max(0, nowMs - overdueSinceMs),
     failing: record.failingSinceMs !== undefined,

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import type { TaskView } from '@holdfast/client';
 import { version } from '@holdfast/core';
 import type { Handlers } from '../api/index.ts';
 import type { NodeParts } from './node-parts.ts';
@@ -27,10 +28,9 @@ export function nodeHandlers(parts: NodeParts): Handlers {
     },
     getStatus: async () => {
       const byFreshness: Record<string, number> = {};
-      const tasks = tasksOf(parts);
-      for (const { task, record } of tasks) {
-        const { state } = viewOfTask(parts, task, record).freshness;
-        byFreshness[state] = (byFreshness[state] ?? 0) + 1;
+      const tasks = tasksOf(parts).map(({ task, record }) => viewOfTask(parts, task, record));
+      for (const { freshness } of tasks) {
+        byFreshness[freshness.state] = (byFreshness[freshness.state] ?? 0) + 1;
       }
       const runs: Record<string, number> = {};
       for (const { run } of runner.active) runs[run.state] = (runs[run.state] ?? 0) + 1;
@@ -46,8 +46,20 @@ export function nodeHandlers(parts: NodeParts): Handlers {
         active: runner.active.map((active) =>
           runView(active.run, { active, stuckAfterMs: config.limits.stallAfterMs }),
         ),
-        problems: [...problems()],
+        problems: [...problems(), ...tasks.flatMap(problemsOf)].slice(0, problemsMax),
       };
     },
   };
+}
+
+/** What a screen has room for; the tasks have them all. */
+const problemsMax = 50;
+
+const bad: readonly string[] = ['overdue', 'never-ran'];
+
+function problemsOf({ name, freshness, warnings }: TaskView): string[] {
+  const said = warnings.map((warning) => `task ${name}: ${warning}`);
+  if (bad.includes(freshness.state)) said.push(`task ${name} is ${freshness.state}: ${freshness.reason}`);
+  if (freshness.runningTooLong) said.push(`task ${name} is running too long`);
+  return said;
 }

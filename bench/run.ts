@@ -13,6 +13,7 @@ import { memory } from './suites/memory.ts';
 import { postgresFull } from './suites/postgres-full.ts';
 import { postgresIncremental } from './suites/postgres-incremental.ts';
 import { postgresRestore } from './suites/postgres-restore.ts';
+import { service } from './suites/service.ts';
 import { sqlite } from './suites/sqlite.ts';
 
 const suites: readonly Suite[] = [
@@ -26,6 +27,12 @@ const suites: readonly Suite[] = [
   { name: 'check', summary: 'reading a backup again', run: checking },
   { name: 'memory', summary: 'the memory of all processes, at two sizes', roundsDefault: 1, run: memory },
   { name: 'sqlite', summary: 'full backups of an SQLite file beside sqlite3 and zstd', run: sqlite },
+  {
+    name: 'service',
+    summary: 'a node with many tasks, with many due at once, and its API during a backup',
+    roundsDefault: 3,
+    run: service,
+  },
 ];
 
 const roundsDefault = 5;
@@ -36,7 +43,7 @@ const usage = `npm run bench -- [options]
   --suite NAME     only this suite; may be given more than once (default: all)
 ${suites.map(({ name, summary }) => `                   ${name.padEnd(22)}${summary}`).join('\n')}
   --scale SCALE    small: about 50 MB; full: about 1 GB (default: small)
-  --rounds N       how often each command is timed (default: ${roundsDefault}; memory: 1)
+  --rounds N       how often each command is timed (default: ${roundsDefault}; memory: 1; service: 3)
   --work DIR       where data is kept between runs, and backups go (default: ${join(tmpdir(), 'holdfast-bench')})
   --json           one JSON document instead of tables
 `;

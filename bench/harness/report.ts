@@ -8,7 +8,7 @@ export interface Goal {
   /** At most this, or less than this. */
   readonly limit: number;
   readonly strictly?: true;
-  readonly unit: 'x' | 's' | 'MB' | 'objects';
+  readonly unit: keyof typeof units;
 }
 
 export interface SuiteReport {
@@ -60,7 +60,7 @@ export class Figures {
   }
 }
 
-const units = { x: ' x', s: ' s', MB: ' MB', objects: ' objects' } as const;
+const units = { x: ' x', s: ' s', ms: ' ms', MB: ' MB', '%': ' %', objects: ' objects' } as const;
 
 /** The report as a person reads it. */
 export function describeReport(report: SuiteReport): string {

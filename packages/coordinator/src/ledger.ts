@@ -43,6 +43,9 @@ const storeFormat = '1';
 /** Two nodes rarely meet at one record; meeting this often means that something is broken. */
 const triesMax = 50;
 
+/** What of a declaration a task's record remembers. */
+export type Adopted = Pick<TaskRecord, 'schedule' | 'disabled'>;
+
 export interface Taken {
   readonly run: RunRecord;
   readonly known: Known<TaskRecord>;
@@ -113,13 +116,14 @@ export class Ledger {
   }
 
   /** A task was declared, or declared again: it has a record, and its schedule counts from now. */
-  async adoptTask(task: string, node: string, o: Sig): Promise<TaskRecord> {
+  async adoptTask(task: string, node: string, o: Sig & { readonly as?: Adopted }): Promise<TaskRecord> {
     return this.#change(task, o, (record) => {
       const nowMs = this.#clock.now();
-      if (!record) return { record: newTask(task, node, nowMs) };
+      if (!record) return { record: { ...newTask(task, node, nowMs), ...o.as } };
       if (record.removedAtMs === undefined) return { record };
       const { removedAtMs: _removed, owed: _owed, ...rest } = record;
-      return { record: { ...rest, sinceMs: nowMs, settledMs: { full: nowMs, incremental: nowMs } } };
+      const settledMs = { full: nowMs, incremental: nowMs };
+      return { record: { ...rest, ...o.as, sinceMs: nowMs, settledMs } };
     });
   }
 

@@ -71,9 +71,10 @@ export class TaskKeeper implements Service {
     schedules.keepOnly(tasks);
     for (const [task, spec] of Object.entries(tasks)) {
       const known = view.task(task)?.value;
-      if (!known || known.removedAtMs !== undefined) await ledger.adoptTask(task, node, o);
-      const record = view.task(task)?.value;
-      if (record && this.#isOutdated(record, spec)) await this.#bringUpToDate(task, spec, o);
+      if (!known || known.removedAtMs !== undefined) {
+        const as = { schedule: scheduleText(spec), disabled: spec.disabled ?? false };
+        await ledger.adoptTask(task, node, { ...o, as });
+      } else if (this.#isOutdated(known, spec)) await this.#bringUpToDate(task, spec, o);
     }
     for (const [task, { value }] of view.tasks) {
       if (Object.hasOwn(tasks, task) || value.removedAtMs !== undefined) continue;
@@ -94,12 +95,9 @@ export class TaskKeeper implements Service {
       (record) => {
         if (!this.#isOutdated(record, spec)) return { record };
         const nowMs = clock.now();
-        const isFirst = record.schedule === undefined;
         const settledMs = settleTo(schedules.of(task, spec), scheduleState(record, spec), nowMs);
-        const since = isFirst ? {} : { sinceMs: nowMs, settledMs };
-        return {
-          record: { ...record, ...since, schedule: scheduleText(spec), disabled: spec.disabled ?? false },
-        };
+        const as = { schedule: scheduleText(spec), disabled: spec.disabled ?? false };
+        return { record: { ...record, ...as, sinceMs: nowMs, settledMs } };
       },
       o,
     );

@@ -1,4 +1,5 @@
 /** Time and chance of a simulation: one clock for everything, of which each life of a node can be cut off. */
+import { createHook } from 'node:async_hooks';
 import type { Clock } from '@holdfast/core';
 import type { FakeClock } from '@holdfast/testing';
 
@@ -150,13 +151,37 @@ export function rarer(clock: FakeClock): (ms: number) => number {
   };
 }
 
-/** What works on the disk. A fake clock that went on meanwhile would make a disk of ours take hours. */
-const diskWork = /^(FS|File|Close|Zlib|Zstd)/;
+/** Calls to the file system that have not come back. `process.getActiveResourcesInfo` does not name all of them. */
+const atWork = new Set<number>();
+const disk = /^(FSREQ|FILEHANDLECLOSEREQ)/;
+let allBack: (() => void) | undefined;
+let isWatching = false;
 
-/** Until nothing goes on any more but waiting for the clock. */
+function watch(): void {
+  if (isWatching) return;
+  isWatching = true;
+  const end = (id: number): void => {
+    if (atWork.delete(id) && atWork.size === 0) allBack?.();
+  };
+  createHook({
+    trackPromises: false,
+    init: (id, type) => {
+      if (disk.test(type)) atWork.add(id);
+    },
+    after: end,
+    destroy: end,
+  }).enable();
+}
+
+/** Until nothing goes on any more but waiting for the clock, which would make a disk of ours take hours. */
 export async function quiet(): Promise<void> {
-  for (let turns = 0; turns < 2; turns++) {
+  watch();
+  for (let still = 0; still < 2; still++) {
     await new Promise((resolve) => setImmediate(resolve));
-    if (process.getActiveResourcesInfo().some((name) => diskWork.test(name))) turns = -1;
+    if (atWork.size === 0) continue;
+    still = -1;
+    await new Promise<void>((resolve) => {
+      allBack = resolve;
+    });
   }
 }

@@ -61,7 +61,8 @@ describe('staging', () => {
     const one = await place('staging-unwritable', { first: true });
     await chmod(one.staging, 0o500);
     await chmod(join(one.staging, '.locks'), 0o500);
-    const hint = 'or choose another staging folder (--staging, HOLDFAST_STAGING)';
+    const hint =
+      'or choose another staging folder (--staging, HOLDFAST_STAGING; of a node: staging in holdfast.yaml)';
     const says = [`could not use ${one.staging} in staging (EACCES)`];
     await refused(one, { code: 'permission_denied', exit: 2, says, hint }, { through: throughPermissions() });
     const restore = [

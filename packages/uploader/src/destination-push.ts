@@ -147,11 +147,6 @@ export class DestinationPush {
     return this.#holds(key, { bytes: manifest.length, sha256 }, o);
   }
 
-  /** Whether a manifest of that name is there. */
-  async hasManifest(name: string, o: Sig): Promise<boolean> {
-    return (await this.#o.destination.stat(this.#o.keyPrefix + name, o)) !== undefined;
-  }
-
   fail(error: HoldfastError): void {
     if (this.#failure) return;
     this.#failure = error;

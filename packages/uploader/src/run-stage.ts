@@ -211,10 +211,10 @@ export class RunStage implements Stage {
       return true;
     }
     if (!this.#manifestsBegun) return false;
-    const name = this.#sealed.seal.manifest;
+    const { seal, manifest } = this.#sealed;
     for (const push of this.#pushes) {
-      // Who cannot answer may have it.
-      const there = await push.hasManifest(name, o).catch(() => true);
+      // Who cannot answer may have it. Another manifest under this name is not this run's: to wait for it would be for ever.
+      const there = await push.hasThisManifest(seal.manifest, manifest, o).catch(() => true);
       if (!there) continue;
       this.#o.observer({
         kind: 'notice',

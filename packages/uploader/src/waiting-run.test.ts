@@ -1,7 +1,7 @@
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HoldfastError } from '@holdfast/core';
-import { failing, listedKeys, MemoryDestination } from '@holdfast/testing';
+import { bodyOf, failing, listedKeys, MemoryDestination } from '@holdfast/testing';
 import { describe, expect, test } from 'vitest';
 import {
   fillAndSeal,
@@ -66,6 +66,24 @@ describe('a sealed run whose commit fails for a reason that passes', () => {
       expect(uploads(under).filter(({ state }) => state === 'failed')).toEqual([]);
     });
   }
+
+  test('under whose name another manifest lies by then is given up, not waited for without end', async () => {
+    await using under = await openArea();
+    const inner = new MemoryDestination();
+    const place = failing(inner, { write: ['ok', 'ok', 'ok', 'unavailable'] });
+    const stage = await under.area.openRun(runOf(), [place], { signal });
+    await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code: 'unavailable' });
+    await stage[Symbol.asyncDispose]();
+    await inner.write(fullManifest, bodyOf(Buffer.from('{"half":')), { signal });
+    const [found] = await under.area.recover('shop', [place], { signal });
+    if (found?.kind !== 'sealed') throw new Error('the run is not found');
+    await expect(found.stage.commit({ signal })).rejects.toMatchObject({ code: 'conflict' });
+    await found.stage[Symbol.asyncDispose]();
+    expect(found.stage.survives).toBe(false);
+    expect(await readdir(under.folder.join('shop'))).toEqual([]);
+    // Below a manifest, whosever it is, nothing is deleted.
+    expect(await listedKeys(place)).toEqual(whole);
+  });
 
   test('however often it fails, it is the only one', async () => {
     await using under = await openArea();

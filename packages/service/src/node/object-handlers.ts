@@ -37,6 +37,7 @@ export function objectHandlers(parts: NodeParts): ObjectHandlers {
         { component: 'objects', revision: applied, changes: counts.slice(0, 100) },
         'objects applied',
       );
+      await untilAdopted(parts, applied, request);
       return { revision: applied, changes, warnings, applied: true };
     },
 
@@ -50,6 +51,26 @@ export function objectHandlers(parts: NodeParts): ObjectHandlers {
       return { delivered: true };
     },
   };
+}
+
+/** How long an answer waits for the tasks' records to follow what was declared. */
+const adoptMaxMs = 10_000;
+
+/** Whoever applies, and then runs a task or asks for it, finds it. */
+async function untilAdopted({ view, clock }: NodeParts, revision: number, { signal }: Sig): Promise<void> {
+  const isAdopted = (task: string): boolean => {
+    const record = view.task(task)?.value;
+    return record !== undefined && record.removedAtMs === undefined;
+  };
+  const adopted = new AbortController();
+  const look = (): void => {
+    const { value, revision: seen } = view.objects;
+    if (seen >= revision && Object.keys(value.tasks).every(isAdopted)) adopted.abort();
+  };
+  const stopListening = view.onChange(look);
+  look();
+  await clock.sleep(adoptMaxMs, AbortSignal.any([adopted.signal, signal])).catch(() => undefined);
+  stopListening();
 }
 
 interface PlanRequest extends Sig {

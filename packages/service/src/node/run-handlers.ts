@@ -15,7 +15,8 @@ export function runHandlers(parts: NodeParts): RunHandlers {
   };
   return {
     listRuns: async ({ task, state, limit, before, signal }) => {
-      if (task !== undefined && !view.task(task)) throw noTask(task);
+      const isDeclared = (name: string): boolean => Object.hasOwn(view.objects.value.tasks, name);
+      if (task !== undefined && !view.task(task) && !isDeclared(task)) throw noTask(task);
       const tasks = task === undefined ? [...view.tasks.keys()] : [task];
       const isWhole = state === undefined && before === undefined;
       // A filter may pass over many: then the whole history is looked through.

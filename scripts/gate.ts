@@ -27,9 +27,9 @@ const checks: readonly (readonly [name: string, command: readonly string[]])[] =
 
 const missingPackagesExitCode = 3;
 
-/** HOLDFAST_GATE_MINUTES limits the run as a whole; 25 by default. */
+/** HOLDFAST_GATE_MINUTES limits the run as a whole; 60 by default. */
 function limitMinutes(): number {
-  const { HOLDFAST_GATE_MINUTES: given = '25' } = process.env;
+  const { HOLDFAST_GATE_MINUTES: given = '60' } = process.env;
   const minutes = Number(given);
   if (!(minutes > 0 && minutes <= 24 * 60)) {
     throw new Error(`HOLDFAST_GATE_MINUTES is ${given}, not a number of minutes`);

@@ -45,7 +45,7 @@ export interface SourceFeatures {
 export interface SourceInfo extends SourceIdentity {
   readonly sizeBytes: number;
   readonly tables: number;
-  /** Local folders that hold the database's own files, if this machine can see them (for the warning of R4-37). */
+  /** Local folders of the database's own files, if this machine sees them: backups should be on another disk. */
   readonly folders: readonly string[];
   /** Prerequisites of a full, and of incrementals, that are not met. */
   readonly unmetForFull: readonly Finding[];

@@ -158,6 +158,7 @@ export class TaskKeeper implements Service {
     if (!verdictOf(seen).isNews) return;
     const { notifications } = view.objects.value;
     let told = 0;
+    let said: string | undefined;
     await ledger.amend(
       task,
       (record) => {
@@ -172,12 +173,12 @@ export class TaskKeeper implements Service {
             ? messagesOfFresh(record, reason, context)
             : [];
         told = messages.length;
-        if (isOverdue) logger.warn({ component: this.name, task }, `overdue: ${reason}`);
-        else logger.info({ component: this.name, task }, `no longer overdue: ${reason}`);
+        said = `${isOverdue ? 'overdue' : 'no longer overdue'}: ${reason}`;
         return { record: isOverdue ? { ...rest, overdueSinceMs: nowMs } : rest, messages };
       },
       o,
     );
+    if (said !== undefined) logger.warn({ component: this.name, task }, said);
     if (told > 0) onMessages();
   }
 

@@ -59,7 +59,7 @@ function totals(path: string): { sum: number; n: number; moved: number; expected
 
 for (const mode of ['WAL', 'DELETE']) {
   describe(`a busy database in ${mode} mode`, () => {
-    test('is backed up as of one moment, while its writer goes on', { timeout: 120_000 }, async () => {
+    test('is backed up as of one moment, while its writer goes on', { timeout: 60_000 }, async () => {
       using at = folder();
       const path = join(at.path, 'bank.db');
       makeBank(path, mode);

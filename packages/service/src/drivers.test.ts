@@ -11,6 +11,7 @@ import {
   roleOf,
   sourceDrivers,
 } from './drivers.ts';
+import { declaredDestinations, declaredSources } from './objects/declared-drivers.ts';
 
 const lists: readonly { role: string; entries: DriverEntry<SourceDriver | DestinationDriver>[] }[] = [
   { role: 'sources', entries: [...sourceDrivers] },
@@ -28,6 +29,11 @@ describe.each(lists)('the list of $role', ({ role, entries }) => {
     const folder = dirname(fileURLToPath(import.meta.resolve(`@holdfast/${role}/${type}`)));
     const files = existsSync(folder) ? readdirSync(folder, { recursive: true, encoding: 'utf8' }) : [];
     expect(files.filter((name) => name.endsWith('.contract.test.ts'))).not.toEqual([]);
+  });
+
+  it('has the types that can be declared, and no other', () => {
+    const declared = role === 'sources' ? declaredSources : declaredDestinations;
+    expect(declared.map(({ type }) => type)).toEqual(entries.map(({ type }) => type));
   });
 
   it('has each scheme once', () => {

@@ -1,14 +1,10 @@
 import { type DestinationDriver, HoldfastError, type SourceDriver } from '@holdfast/core';
-import type { DriverOptions } from './objects/driver-options/driver-options.ts';
-import { folderOptions } from './objects/driver-options/folder.ts';
-import { postgresOptions } from './objects/driver-options/postgres.ts';
-import { sqliteOptions } from './objects/driver-options/sqlite.ts';
 
 /**
- * One line of a list of drivers. The driver's module is loaded when a URL with one of its schemes is opened; the table
- * of the fields that declare one is there from the start, for a file is checked whole before anything starts.
+ * One line of a list of drivers. The driver's module is loaded when a URL with one of its schemes is opened; how one is
+ * declared in a file stands in `objects/declared-drivers.ts`.
  */
-export interface DriverEntry<Driver> extends DriverOptions {
+export interface DriverEntry<Driver> {
   readonly type: string;
   readonly schemes: readonly string[];
   readonly load: () => Promise<Driver>;
@@ -18,13 +14,11 @@ export const sourceDrivers: readonly DriverEntry<SourceDriver>[] = [
   {
     type: 'postgres',
     schemes: ['postgres', 'postgresql'],
-    ...postgresOptions,
     load: async () => (await import('@holdfast/sources/postgres')).postgresDriver,
   },
   {
     type: 'sqlite',
     schemes: ['sqlite'],
-    ...sqliteOptions,
     load: async () => (await import('@holdfast/sources/sqlite')).sqliteDriver,
   },
 ];
@@ -33,7 +27,6 @@ export const destinationDrivers: readonly DriverEntry<DestinationDriver>[] = [
   {
     type: 'folder',
     schemes: ['file'],
-    ...folderOptions,
     load: async () => (await import('@holdfast/destinations/folder')).folderDriver,
   },
 ];

@@ -77,7 +77,7 @@ export class DestinationPush {
   }
 
   /** They are known to be there. */
-  skip(segments: readonly SegmentEntry[]): void {
+  countStored(segments: readonly SegmentEntry[]): void {
     for (const { bytes } of segments) {
       this.#totalBytes += bytes;
       this.#storedBytes += bytes;

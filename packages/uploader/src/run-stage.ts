@@ -139,7 +139,7 @@ export class RunStage implements Stage {
       await this.#forEach(async (push) => {
         // The manifest was written last: where it is, nothing has to be sent or read again.
         const complete = this.#o.resumed && (await push.hasThisManifest(seal.manifest, manifest, { signal }));
-        if (complete) push.skip(seal.segments);
+        if (complete) push.countStored(seal.segments);
         else if (this.#o.resumed) for (const segment of seal.segments) push.add(segment);
         await untilAborted(push.drained(), signal);
         await push.verify(seal.segments, { signal });

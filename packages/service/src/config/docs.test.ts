@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 import { destinationDrivers, sourceDrivers } from '../drivers.ts';
+import { declaredDestinations, declaredSources } from '../objects/declared-drivers.ts';
 import { objectsJsonSchema } from '../objects/json-schema.ts';
 import { parseObjects } from '../objects/parse-objects.ts';
 import { testRules } from '../objects/schedule-rules.fixture.ts';
@@ -17,6 +18,11 @@ it.each([
 ])('docs/%s is what the tables print', async (name, print) => {
   await expect(print()).toMatchFileSnapshot(new URL(name, docs).pathname);
 });
+
+const ofType =
+  ({ type }: { readonly type: string }) =>
+  (other: { readonly type: string }): boolean =>
+    other.type === type;
 
 const blocks = [...configurationDocs().matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = '']) => text);
 
@@ -38,8 +44,14 @@ it("every example of a node's file is one", () => {
 });
 
 it.each([
-  ...sourceDrivers.map((driver) => ({ kind: 'sources', driver })),
-  ...destinationDrivers.map((driver) => ({ kind: 'destinations', driver })),
+  ...declaredSources.map((driver) => ({
+    kind: 'sources',
+    driver: { ...sourceDrivers.find(ofType(driver)), ...driver },
+  })),
+  ...declaredDestinations.map((driver) => ({
+    kind: 'destinations',
+    driver: { ...destinationDrivers.find(ofType(driver)), ...driver },
+  })),
 ])(
   'the example of $driver.type in $kind is one, and its URL has a scheme of the driver',
   ({ kind, driver }) => {
@@ -54,6 +66,6 @@ it.each([
       string,
       unknown
     >;
-    expect(schemes.some((scheme) => toUrl(declared).startsWith(`${scheme}:`))).toBe(true);
+    expect(schemes?.some((scheme) => toUrl(declared).startsWith(`${scheme}:`))).toBe(true);
   },
 );

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import { destinationDrivers, sourceDrivers } from '../drivers.ts';
+import { declaredDestinations, declaredSources } from '../objects/declared-drivers.ts';
 import { objectsJsonSchema } from '../objects/json-schema.ts';
 import { nodeConfigJsonSchema } from './node-config-table.ts';
 import { placeholderForms } from './placeholders.ts';
@@ -57,10 +57,10 @@ function objectDocs(): string[] {
     example(objectsExample),
     '## Sources',
     'A database, by name. Its type says which fields it has.',
-    ...typed(kind('sources'), sourceDrivers),
+    ...typed(kind('sources'), declaredSources),
     '## Destinations',
     'A place that keeps backups, by name. Its type says which fields it has. No two may name the same place.',
-    ...typed(kind('destinations'), destinationDrivers),
+    ...typed(kind('destinations'), declaredDestinations),
     '## Tasks',
     'An ongoing backup task, by name. The name is that of its folder at the destinations.',
     grid(kind('tasks')),

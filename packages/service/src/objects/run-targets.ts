@@ -5,7 +5,7 @@ import {
   didYouMean,
   HoldfastError,
 } from '@holdfast/core';
-import { type DriverEntry, destinationDrivers, sourceDrivers } from '../drivers.ts';
+import { type DeclaredDriver, declaredDestinations, declaredSources } from './declared-drivers.ts';
 import { memberOf } from './object-kinds.ts';
 
 /** Where a task's runs read and write. The URLs hold placeholders, for the node that opens them to fill in. */
@@ -33,16 +33,16 @@ export function toRunTargets(objects: DeclaredObjects, task: string): RunTargets
 }
 
 export function sourceUrl(source: DeclaredSource): string {
-  return entryOf(sourceDrivers, source.type).toUrl(optionsOf(source));
+  return entryOf(declaredSources, source.type).toUrl(optionsOf(source));
 }
 
 export function destinationUrl(destination: DeclaredDestination): string {
-  return entryOf(destinationDrivers, destination.type).toUrl(optionsOf(destination));
+  return entryOf(declaredDestinations, destination.type).toUrl(optionsOf(destination));
 }
 
 /** The same for two destinations that keep their backups in one place. */
 export function destinationPlace(destination: DeclaredDestination): string {
-  return entryOf(destinationDrivers, destination.type).placeOf(optionsOf(destination));
+  return entryOf(declaredDestinations, destination.type).placeOf(optionsOf(destination));
 }
 
 function find<T>(named: Readonly<Record<string, T>>, what: string, name: string): T {
@@ -58,7 +58,7 @@ function optionsOf({ type: _, disabled: __, ...options }: DeclaredDestination): 
 }
 
 /** What was kept by a newer version may have a type that this one does not have. */
-function entryOf<Driver>(entries: readonly DriverEntry<Driver>[], type: string): DriverEntry<Driver> {
+function entryOf(entries: readonly DeclaredDriver[], type: string): DeclaredDriver {
   const found = entries.find((entry) => entry.type === type);
   if (found) return found;
   const known = entries.map((entry) => entry.type).join(', ');

@@ -1,7 +1,7 @@
 import { type DeclaredTask, HoldfastError } from '@holdfast/core';
 import { z } from 'zod';
 import { choice, duration, flag, group, list, objectName, secret, text, url } from '../config/fields.ts';
-import { type DriverEntry, destinationDrivers, sourceDrivers } from '../drivers.ts';
+import { type DeclaredDriver, declaredDestinations, declaredSources } from './declared-drivers.ts';
 import type { ScheduleRules } from './schedule-rules.ts';
 
 /** The tables of everything that can be declared: the validator, the JSON Schema and the docs come from them. */
@@ -21,8 +21,8 @@ const windowsMax = 50;
 
 export function objectTables(rules: ScheduleRules): ObjectTables {
   return {
-    sources: fromDrivers(sourceDrivers, {}),
-    destinations: fromDrivers(destinationDrivers, {
+    sources: fromDrivers(declaredSources, {}),
+    destinations: fromDrivers(declaredDestinations, {
       disabled: flag('nothing new is pushed there; what is there stays').exactOptional(),
     }),
     task: taskTable(rules),
@@ -31,7 +31,7 @@ export function objectTables(rules: ScheduleRules): ObjectTables {
 }
 
 /** `safeExtend` keeps what a driver's table checks across its fields, where `extend` would refuse. */
-function fromDrivers(entries: readonly DriverEntry<unknown>[], besides: z.ZodRawShape): TypedTables {
+function fromDrivers(entries: readonly DeclaredDriver[], besides: z.ZodRawShape): TypedTables {
   return Object.fromEntries(
     entries.map(({ type, declared }) => [
       type,

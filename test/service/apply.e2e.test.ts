@@ -62,16 +62,16 @@ test('fifty tasks are declared, changed, planned and applied, and nothing else h
     "- task task-7
     ~ task task-8
         full: 0 8 * * * -> 15 8 * * *
-        incremental: (none) -> */10 * * * *
+        incremental: (not set) -> "*/10 * * * *"
     - task task-9
     + task task-9b
-        destinations: ["near"]
+        destinations: [near]
         full: 0 9 * * *
         require: all
         source: shop
         timezone: Asia/Kolkata
         type: logical
-    1 to add, 1 to change, 2 to remove: 4 changes in all"
+    1 to add, 1 to change, 2 to remove"
   `);
 });
 

@@ -71,7 +71,7 @@ it('plan prints what would change, warns, and ends with 5', async () => {
   const { code, out, err } = await holdfast(['plan', '-f', file(), '--prune']);
   expect(code).toBe(5);
   expect(out).toBe(
-    '~ task orders\n    incremental: */30 * * * * -> */15 * * * *\n0 to add, 1 to change, 0 to remove: 1 change in all\n\nto make it so: holdfast apply with the same files (and --revision 12, to be sure that it is this)\n',
+    '~ task orders\n    incremental: "*/30 * * * *" -> "*/15 * * * *"\n0 to add, 1 to change, 0 to remove\n\nto make it so: holdfast apply with the same files (and --revision 12, to be sure that it is this)\n',
   );
   expect(err).toContain('warning: shop.yaml, task orders: no destination is off this machine');
   expect(node.asked).toEqual([

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import type { ObjectChange, ObjectFile, ObjectsPlan } from '@holdfast/client';
 import { HoldfastError } from '@holdfast/core';
+import { formatPlan } from '@holdfast/service/plan';
 import type { Call } from '../commands.ts';
 import { connect } from '../connect.ts';
 import type { Context } from '../context.ts';
 import type { apply, exportObjects, plan } from '../node-commands.ts';
-import { counted } from '../units.ts';
 
 /** `plan` tells a script that there is something to do. */
 const changesExitCode = 5;
@@ -78,28 +78,12 @@ function describePlan({ changes, revision }: ObjectsPlan, context: Context): str
   return `${diff(changes, context)}\nto make it so: holdfast apply with the same files (and --revision ${revision}, to be sure that it is this)\n`;
 }
 
-const marks = { add: '+', change: '~', remove: '-' } as const;
-
+/** The plan's text, each object's line in the colour of what happens to it. */
 function diff(changes: readonly ObjectChange[], context: Context): string {
   const { green, yellow, red } = context.colors;
-  const paint = { add: green, change: yellow, remove: red } as const;
-  const lines = changes.flatMap(({ action, kind, name, fields }) => [
-    paint[action](`${marks[action]} ${kind} ${name}`),
-    ...(action === 'remove' ? [] : fields.map((field) => `    ${field.field}: ${fieldText(action, field)}`)),
-  ]);
-  const counts = (['add', 'change', 'remove'] as const).map(
-    (action) => `${changes.filter((change) => change.action === action).length} to ${action}`,
-  );
-  return `${lines.join('\n')}\n${counts.join(', ')}: ${counted(changes.length, 'change')} in all\n`;
-}
-
-function fieldText(action: ObjectChange['action'], field: ObjectChange['fields'][number]): string {
-  const { from, to } = field;
-  if (action === 'add') return show(to);
-  return `${show(from)} -> ${show(to)}`;
-}
-
-function show(value: unknown): string {
-  if (value === undefined) return '(none)';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  const paint: Readonly<Record<string, (line: string) => string>> = { '+': green, '~': yellow, '-': red };
+  return formatPlan(changes)
+    .split('\n')
+    .map((line) => paint[line[0] ?? '']?.(line) ?? line)
+    .join('\n');
 }

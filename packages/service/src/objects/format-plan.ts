@@ -1,7 +1,20 @@
 import { stringify } from 'yaml';
-import type { Change, FieldChange } from './plan-objects.ts';
 
 const marks = { add: '+', change: '~', remove: '-' } as const;
+
+/** A change as `planObjects` finds it, or as it comes through the API, which leaves out what is undefined. */
+interface Change {
+  readonly action: keyof typeof marks;
+  readonly kind: string;
+  readonly name: string;
+  readonly fields: readonly FieldChange[];
+}
+
+interface FieldChange {
+  readonly field: string;
+  readonly from?: unknown;
+  readonly to?: unknown;
+}
 
 /** A plan as people read it: one line for each object, its fields below, and how many of each on the last line. */
 export function formatPlan(changes: readonly Change[]): string {

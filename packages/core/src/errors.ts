@@ -44,6 +44,8 @@ export interface ErrorDetails {
   /** The next step, for what an operator can mend. */
   readonly hint?: string | undefined;
   readonly cause?: unknown;
+  /** The other side said when to come again. */
+  readonly retryAfterMs?: number | undefined;
 }
 
 /** The plain form in which an error travels between threads and processes. */
@@ -57,6 +59,8 @@ export class HoldfastError extends Error {
   override readonly name = 'HoldfastError';
   readonly code: ErrorCode;
   readonly hint: string | undefined;
+  /** For whoever tries again in this process; not part of the record. */
+  readonly retryAfterMs: number | undefined;
   /** The message without its leading code. */
   readonly reason: string;
 
@@ -65,6 +69,7 @@ export class HoldfastError extends Error {
     this.code = code;
     this.reason = reason;
     this.hint = details.hint;
+    this.retryAfterMs = details.retryAfterMs;
   }
 
   get retryable(): boolean {

@@ -23,7 +23,8 @@ export class Secret {
   }
 }
 
-const secretParameters = /^(password|secret|token|key|passphrase|sig|sas)$/i;
+const secretParameters =
+  /^(password|secret|token|key|passphrase|sig|sas|sas-?token|session-?token|secret-?access-?key|account-?key|private-?key|connection-?string)$/i;
 
 /** A URL as it may be shown: its password and secret-looking parameters replaced by `[secret]`. */
 export function redactUrl(url: string): string {

@@ -1,7 +1,6 @@
-import { createHash } from 'node:crypto';
 import type { FileHandle } from 'node:fs/promises';
-import { HoldfastError, type WriteOptions } from '@holdfast/core';
-import { blocksOf } from '../abort.ts';
+import type { WriteOptions } from '@holdfast/core';
+import { CheckedBody } from '../checked-body.ts';
 import { BlockWriter } from './durable.ts';
 
 /** Writes a body into a new file, checks what was said of it, syncs and closes. Returns the size. */
@@ -10,28 +9,14 @@ export async function fill(
   body: AsyncIterable<Uint8Array>,
   o: WriteOptions & { readonly key: string },
 ): Promise<number> {
-  const hash = o.sha256 === undefined ? undefined : createHash('sha256');
-  let bytes = 0;
+  const checked = new CheckedBody(body, o);
   try {
     const writer = new BlockWriter(handle);
-    for await (const block of blocksOf(body, o.signal)) {
-      bytes += block.length;
-      if (o.sizeBytes !== undefined && bytes > o.sizeBytes) {
-        throw new HoldfastError('corrupt', `the body of ${o.key} is longer than ${o.sizeBytes} bytes`);
-      }
-      hash?.update(block);
-      await writer.write(block);
-    }
-    if (o.sizeBytes !== undefined && bytes !== o.sizeBytes) {
-      throw new HoldfastError('corrupt', `the body of ${o.key} has ${bytes} bytes instead of ${o.sizeBytes}`);
-    }
-    if (hash && hash.digest('hex') !== o.sha256) {
-      throw new HoldfastError('corrupt', `the body of ${o.key} has another SHA-256 than was said`);
-    }
+    for await (const block of checked) await writer.write(block);
     await writer.flush();
     await handle.sync();
   } finally {
     await handle.close();
   }
-  return bytes;
+  return checked.bytes;
 }

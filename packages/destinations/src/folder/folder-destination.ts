@@ -14,10 +14,10 @@ import {
   type WriteOptions,
 } from '@holdfast/core';
 import { prefixParts } from '../keys.ts';
+import { portableParts } from '../portable-names.ts';
 import { fileMode, makeFolder, syncFolder } from './durable.ts';
 import { folderError, symbolicLink, systemCode } from './errors.ts';
 import { fill } from './fill.ts';
-import { portableParts } from './names.ts';
 import { proveWritable, sharedDisks } from './prove.ts';
 import { exists, type Link, Publisher } from './publish.ts';
 import { FolderRoot } from './root.ts';

@@ -131,7 +131,7 @@ describe('a folder that is not what it was', () => {
     await writeFile(folder.join('.holdfast-repository'), '{"format":');
     await expect(openIn(folder).prepare({ signal })).rejects.toMatchObject({
       code: 'corrupt',
-      hint: expect.stringContaining('delete this file'),
+      hint: expect.stringContaining('delete this object'),
     });
   });
 

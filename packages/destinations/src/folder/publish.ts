@@ -1,7 +1,7 @@
 import { link, lstat, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
+import { reservedPrefix } from '../repository.ts';
 import { systemCode } from './errors.ts';
-import { reservedPrefix } from './names.ts';
 import { dayMs, isOrphan, temporaryName } from './temporary.ts';
 
 export type Link = (existing: string, name: string) => Promise<void>;

@@ -2,10 +2,10 @@ import type { Stats } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Clock, HoldfastError } from '@holdfast/core';
+import { type Marker, markerName, markerText, newMarker, reservedPrefix } from '../repository.ts';
 import { makeFolder } from './durable.ts';
 import { mountGone, systemCode } from './errors.ts';
-import { type Marker, markerName, newMarker, readMarker, writeMarker } from './marker.ts';
-import { reservedPrefix } from './names.ts';
+import { readMarker } from './marker.ts';
 
 export interface RootOptions {
   readonly path: string;
@@ -73,7 +73,7 @@ export class FolderRoot {
 
   async #mark(publish: PublishNew): Promise<string> {
     const marker = newMarker(this.#options.clock.now());
-    if (await publish(markerName, writeMarker(marker))) return marker.id;
+    if (await publish(markerName, markerText(marker))) return marker.id;
     // Another process was first.
     const theirs = await readMarker(this.path);
     if (!theirs) throw mountGone(this.path, `${markerName} came and went`);

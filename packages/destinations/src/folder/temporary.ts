@@ -4,7 +4,7 @@ import { readdir, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { throwIfAborted } from '@holdfast/core';
-import { reservedPrefix } from './names.ts';
+import { reservedPrefix } from '../repository.ts';
 
 /** How long what nobody can tell the writer of is left alone. */
 export const dayMs = 86_400_000;

@@ -3,8 +3,8 @@ import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ObjectInfo } from '@holdfast/core';
 import { throwIfAborted } from '@holdfast/core';
+import { reservedPrefix } from '../repository.ts';
 import { systemCode } from './errors.ts';
-import { reservedPrefix } from './names.ts';
 
 /** Runs a step on a path and translates its errors. */
 export type Telling = <T>(path: string, act: () => Promise<T>) => Promise<T>;

@@ -1,7 +1,5 @@
-import { notAKey, partsOf } from '../keys.ts';
-
-/** Names that begin so are the driver's own: never keys, never listed. */
-export const reservedPrefix = '.holdfast-';
+import { notAKey, partsOf } from './keys.ts';
+import { reservedPrefix } from './repository.ts';
 
 const nameBytesMax = 255;
 // What Windows, SMB shares and exFAT refuse or change. A backup that was copied to such a disk must keep its names.
@@ -24,7 +22,7 @@ export function portableParts(key: string): readonly string[] {
 
 function whyNotPortable(part: string): string | undefined {
   if (part.startsWith(reservedPrefix))
-    return `begins with ${reservedPrefix}, as only files of this driver do`;
+    return `begins with ${reservedPrefix}, as only Holdfast's own objects do`;
   if (Buffer.byteLength(part) > nameBytesMax) return `is longer than ${nameBytesMax} bytes`;
   if (unkept.test(part)) return 'has a character that not every file system keeps';
   if (/^ |[. ]$/.test(part))

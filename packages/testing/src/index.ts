@@ -37,6 +37,8 @@ export {
   runMounted,
   unmount,
 } from './faults/run-mounted.ts';
+export { TcpLine } from './faults/tcp-line.ts';
+export { type ProxyMode, TcpProxy, type TcpProxyOptions } from './faults/tcp-proxy.ts';
 export { freePort } from './servers/free-port.ts';
 export { findPostgres, newestPostgres, type PostgresInstallation } from './servers/postgres-installation.ts';
 export { PostgresServer, type PostgresSettings, type PostgresStopMode } from './servers/postgres-server.ts';
@@ -45,4 +47,9 @@ export { type PostgresOptions, startPostgres, testSettings } from './servers/sta
 export { type StandbyOptions, startStandby } from './servers/start-standby.ts';
 export { type TemporaryDatabase, temporaryDatabase } from './servers/temporary-database.ts';
 export { type TemporaryFolder, temporaryFolder } from './servers/temporary-folder.ts';
+export {
+  type TestCertificate,
+  type TestCertificates,
+  testCertificates,
+} from './servers/test-certificates.ts';
 export { type CompareOptions, compareDatabases } from './sqlite-compare.ts';

@@ -4,6 +4,7 @@ export type { ClusterStoreHarness, OpenClusterStore } from './contracts/cluster-
 export { type DestinationContractOptions, describeDestination } from './contracts/destination.ts';
 export { bodyOf, collect, gatedBody, seededBytes, sha256Of } from './contracts/destination-bodies.ts';
 export { listed, listedKeys, type OpenEmpty, reopen } from './contracts/destination-handles.ts';
+export type { OpenExpecting } from './contracts/destination-repository.ts';
 export { describeSource, type OpenSource, type SourceHarness, type SourcePlace } from './contracts/source.ts';
 export { printed } from './contracts/source-reading.ts';
 export { type FailingDestination, failing, type Script, type Step, type Verb } from './fakes/failing.ts';
@@ -39,6 +40,8 @@ export {
 } from './faults/run-mounted.ts';
 export { TcpLine } from './faults/tcp-line.ts';
 export { type ProxyMode, TcpProxy, type TcpProxyOptions } from './faults/tcp-proxy.ts';
+export { type AzuriteOptions, startAzurite } from './servers/azurite.ts';
+export { AzuriteServer } from './servers/azurite-server.ts';
 export { freePort } from './servers/free-port.ts';
 export { findPostgres, newestPostgres, type PostgresInstallation } from './servers/postgres-installation.ts';
 export { PostgresServer, type PostgresSettings, type PostgresStopMode } from './servers/postgres-server.ts';

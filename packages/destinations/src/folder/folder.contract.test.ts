@@ -1,7 +1,8 @@
 import { SystemClock } from '@holdfast/core';
-import { describeDestination, temporaryFolder } from '@holdfast/testing';
+import { describeDestination, type OpenExpecting, temporaryFolder } from '@holdfast/testing';
 import { onTestFinished } from 'vitest';
 import { FolderDestination, type FolderOptions } from './folder-destination.ts';
+import { parseFolderUrl } from './url.ts';
 
 async function openEmpty(options: Partial<FolderOptions> = {}): Promise<FolderDestination> {
   const folder = await temporaryFolder('folder');
@@ -9,7 +10,12 @@ async function openEmpty(options: Partial<FolderOptions> = {}): Promise<FolderDe
   return new FolderDestination({ path: folder.path, clock: new SystemClock(), ...options });
 }
 
-describeDestination('folder', () => openEmpty());
+const expecting: OpenExpecting = async (place, expectedId) => {
+  const { path } = parseFolderUrl(place.description);
+  return new FolderDestination({ path, expectedId, clock: new SystemClock() });
+};
+
+describeDestination('folder', () => openEmpty(), { expecting });
 
 describeDestination('folder, on a file system without hard links', () =>
   openEmpty({

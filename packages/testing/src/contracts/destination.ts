@@ -3,10 +3,14 @@ import { describeFailures } from './destination-failures.ts';
 import type { OpenEmpty } from './destination-handles.ts';
 import { describeKeys } from './destination-keys.ts';
 import { describeObjects } from './destination-objects.ts';
+import { describeRepository, type OpenExpecting } from './destination-repository.ts';
+import { describeUnfinished } from './destination-unfinished.ts';
 
 export interface DestinationContractOptions {
   /** Of a single test; for servers that need long. */
   readonly timeoutMs?: number;
+  /** Wanted of a driver that marks its places: that it refuses one with another repository is tested with this. */
+  readonly expecting?: OpenExpecting;
 }
 
 /**
@@ -23,6 +27,8 @@ export function describeDestination(
   describe(`destination ${name}`, { timeout: options.timeoutMs ?? 60_000 }, () => {
     describeObjects(open);
     describeFailures(open);
+    describeUnfinished(open);
     describeKeys(open);
+    describeRepository(open, options.expecting);
   });
 }

@@ -1,7 +1,12 @@
 import { abortError, HoldfastError, throwIfAborted } from '@holdfast/core';
 
+/** As the drivers have it: such names are a place's own. */
+export const reservedPrefix = '.holdfast-';
+
 export function assertKey(key: string): void {
-  const bad = key.split('/').some((part) => part === '' || part === '.' || part === '..');
+  const bad = key
+    .split('/')
+    .some((part) => ['', '.', '..'].includes(part) || part.startsWith(reservedPrefix));
   if (bad) throw new HoldfastError('config_invalid', `not a key: ${JSON.stringify(key)}`);
 }
 

@@ -1,6 +1,7 @@
 import {
   abortError,
   type ByteRange,
+  type ColdStorage,
   type Destination,
   type DestinationFeatures,
   type DriverToken,
@@ -23,7 +24,7 @@ import { drain } from './drain.ts';
  */
 export type Step = 'ok' | 'hang' | 'short' | 'lost' | ErrorCode;
 
-export type Verb = 'prepare' | 'write' | 'read' | 'stat' | 'list' | 'delete';
+export type Verb = 'prepare' | 'write' | 'read' | 'stat' | 'list' | 'delete' | 'thaw';
 
 /** Steps for the calls of each verb, in order; after the last one everything is `ok`. */
 export type Script = Partial<Record<Verb, readonly Step[]>>;
@@ -61,6 +62,17 @@ class Failing implements Destination {
 
   get repositoryId(): string | undefined {
     return this.#inner.repositoryId;
+  }
+
+  get cold(): ColdStorage | undefined {
+    const cold = this.#inner.cold;
+    return (
+      cold && {
+        ways: cold.ways,
+        minimumDays: cold.minimumDays,
+        thaw: (key, o) => this.#take('thaw', key, o, () => cold.thaw(key, o)),
+      }
+    );
   }
 
   async prepare(o: Sig & { readonly neverOn?: readonly string[] }): Promise<readonly string[]> {

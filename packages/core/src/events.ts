@@ -64,10 +64,20 @@ export interface UploadEvent {
   readonly doneBytes: number;
   /** Of the segments that are closed so far: it grows while the run reads. */
   readonly totalBytes: number;
-  /** `stored`: its manifest was read back there. `failed`: it will not get this backup; the last word on it. */
-  readonly state: 'sending' | 'stored' | 'failed';
+  readonly state: UploadState;
   readonly error?: ErrorRecord;
 }
+
+/**
+ * - `pending`: nothing is on its way yet;
+ * - `uploading`, then `confirming`: all was sent, and what the destination holds is compared with it;
+ * - `stored`: its manifest was read back there;
+ * - `behind`: the backup exists without it, and it gets its copy later;
+ * - `failed`: this run does not bring it there.
+ *
+ * The last three are the last word of a run on a destination; a destination that failed may still become `behind`.
+ */
+export type UploadState = 'pending' | 'uploading' | 'confirming' | 'stored' | 'behind' | 'failed';
 
 export const plannedTablesMax = 10_000;
 

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import {
   type Destination,
   HoldfastError,
@@ -7,12 +6,12 @@ import {
   type SegmentEntry,
   type Sig,
   throwIfAborted,
-  type UploadEvent,
+  type UploadState,
 } from '@holdfast/core';
-import { fileBody } from './durable-file.ts';
-import { stagingError, untilAborted } from './errors.ts';
-import type { Journal, JournalState } from './journal.ts';
-import { journalFile } from './run-folder.ts';
+import { confirmSegment, holdsExactly, type Verify } from './confirm-segment.ts';
+import { untilAborted } from './errors.ts';
+import type { JournalState } from './journal.ts';
+import type { SegmentContent } from './segment-content.ts';
 
 export interface PushOptions extends Sig {
   readonly destination: Destination;
@@ -20,12 +19,12 @@ export interface PushOptions extends Sig {
   readonly index: number;
   /** `<task>/<chain>/` */
   readonly keyPrefix: string;
-  /** Of the run, with the segments. */
-  readonly directory: string;
-  readonly root: string;
-  readonly journal: Journal;
-  /** The run was interrupted: what is there already may be its own. */
-  readonly resumed: boolean;
+  readonly content: SegmentContent;
+  /** Durable when it resolves: what may be there because of this push, and what is. */
+  readonly note: (key: string, segment: SegmentEntry, state: JournalState) => Promise<void>;
+  /** It was noted as stored there before; undefined for a backup that is new. */
+  readonly isNoted?: ((key: string) => boolean) | undefined;
+  readonly verify: Verify;
   /** Segments on their way to this destination at once. */
   readonly pushesMax: number;
   readonly observer: Observer;
@@ -33,17 +32,20 @@ export interface PushOptions extends Sig {
   readonly onFailure: (error: HoldfastError) => void;
 }
 
-/** The way of one run's segments, and then its manifest, to one destination. */
+/** The way of one backup's segments, and then its manifest, to one destination. */
 export class DestinationPush {
   readonly #o: PushOptions;
   readonly #waiting: SegmentEntry[] = [];
   readonly #working = new Set<Promise<void>>();
   /** Of segments on their way: how much the destination has taken. */
   readonly #takenBytes = new Map<string, number>();
-  readonly #unreadable = new Set<string>();
-  #journalFailed = false;
+  /** Keys and sizes of what was there when this was resumed. */
+  readonly #there = new Map<string, number>();
+  #noteFailed = false;
   #storedBytes = 0;
+  #sentBytes = 0;
   #totalBytes = 0;
+  #confirming = 0;
   #holdsManifest = false;
   #failure: HoldfastError | undefined;
 
@@ -64,24 +66,62 @@ export class DestinationPush {
     return this.#holdsManifest;
   }
 
-  /** What this machine was to keep for it cannot be read or written any more: another attempt meets the same. */
+  /** What this machine was to remember of it cannot be written any more: another attempt meets the same. */
   get failedHere(): boolean {
-    return this.#journalFailed || this.#unreadable.size > 0;
+    return this.#noteFailed;
+  }
+
+  /** Less what was there already. */
+  get sentBytes(): number {
+    return this.#sentBytes;
   }
 
   add(segment: SegmentEntry): void {
     this.#totalBytes += segment.bytes;
-    this.tell('sending');
     this.#waiting.push(segment);
+    this.tell();
     this.#startWorkers();
   }
 
-  /** They are known to be there. */
-  countStored(segments: readonly SegmentEntry[]): void {
-    for (const { bytes } of segments) {
-      this.#totalBytes += bytes;
-      this.#storedBytes += bytes;
+  /**
+   * Goes on with a backup of which some may be there. The manifest was written last: where it is, nothing has to be sent
+   * or read again; nor is what was noted as stored, and is still listed with its size.
+   */
+  async resume(
+    segments: readonly SegmentEntry[],
+    manifest: { readonly name: string; readonly bytes: Uint8Array },
+    o: Sig,
+  ): Promise<void> {
+    const { destination, keyPrefix, isNoted } = this.#o;
+    const { writeOnly } = destination.features;
+    if (!writeOnly)
+      for await (const { key, bytes } of destination.list(keyPrefix, { signal: o.signal }))
+        this.#there.set(key, bytes);
+    const complete =
+      this.#there.has(keyPrefix + manifest.name) &&
+      (await this.hasThisManifest(manifest.name, manifest.bytes, o));
+    for (const segment of segments) {
+      const key = keyPrefix + segment.name;
+      const listed = writeOnly || this.#there.get(key) === segment.bytes;
+      const isThere = listed && (complete || (isNoted?.(key) && (await this.#isConfirmed(key, segment, o))));
+      if (isThere) this.#countStored(segment);
+      else this.add(segment);
     }
+  }
+
+  async #isConfirmed(key: string, segment: SegmentEntry, o: Sig): Promise<boolean> {
+    try {
+      await this.#confirm(key, segment, o);
+      return true;
+    } catch (error) {
+      if (HoldfastError.from(error).code === 'corrupt') return false;
+      throw error;
+    }
+  }
+
+  #countStored({ bytes }: SegmentEntry): void {
+    this.#totalBytes += bytes;
+    this.#storedBytes += bytes;
   }
 
   /** All segments given so far are stored there. @throws what the first that failed met */
@@ -95,13 +135,24 @@ export class DestinationPush {
     while (this.#working.size > 0) await Promise.all(this.#working);
   }
 
-  /** Every segment is there, whole: asked of the destination, because a manifest is about to say so. */
+  /**
+   * Every segment is there with its size: asked of the destination once more, in one listing, because a manifest is about
+   * to say so, and what was confirmed hours ago may have been removed by something else.
+   */
   async verify(segments: readonly SegmentEntry[], o: Sig): Promise<void> {
+    const { destination, keyPrefix } = this.#o;
+    if (destination.features.writeOnly) return;
+    const there = new Map<string, number>();
+    if (segments.length > 0)
+      for await (const { key, bytes } of destination.list(keyPrefix, { signal: o.signal }))
+        there.set(key, bytes);
     for (const segment of segments) {
-      const key = this.#o.keyPrefix + segment.name;
-      const info = await this.#o.destination.stat(key, o);
-      if (info?.bytes === segment.bytes) continue;
-      const what = info ? `has ${info.bytes} bytes there instead of ${segment.bytes}` : 'is not there';
+      const key = keyPrefix + segment.name;
+      // A listing may lag behind what was written.
+      const bytes = there.get(key) ?? (await destination.stat(key, { signal: o.signal }))?.bytes;
+      if (bytes === segment.bytes) continue;
+      const what =
+        bytes === undefined ? 'is not there' : `has ${bytes} bytes there instead of ${segment.bytes}`;
       throw new HoldfastError('corrupt', `${this.description} did not keep ${key}: it ${what}`, {
         hint: 'see whether something else deletes or changes files there; make the backup again',
       });
@@ -116,13 +167,14 @@ export class DestinationPush {
     let written = false;
     try {
       const body = oneBlock(manifest);
-      await destination.write(key, body, { ...o, ifAbsent: true, sizeBytes: manifest.length, sha256 });
+      const sizeBytes = manifest.length;
+      await destination.write(key, body, { signal: o.signal, ifAbsent: true, sizeBytes, sha256, hot: true });
       written = true;
     } catch (error) {
       if (HoldfastError.from(error).code !== 'conflict') throw error;
     }
     observer({ kind: 'step', step: 'manifest-stored', detail: this.#detail(key) });
-    if (!(await this.#holds(key, { bytes: manifest.length, sha256 }, o))) {
+    if (!(await this.#confirms(key, { bytes: manifest.length, sha256 }, written, o))) {
       if (!written) {
         throw new HoldfastError('conflict', `another backup is stored as ${key} in ${this.description}`, {
           hint: 'two runs used one chain and number; nothing was overwritten: run again',
@@ -144,7 +196,18 @@ export class DestinationPush {
     const key = this.#o.keyPrefix + name;
     if (!(await this.#o.destination.stat(key, o))) return false;
     const sha256 = createHash('sha256').update(manifest).digest('hex');
-    return this.#holds(key, { bytes: manifest.length, sha256 }, o);
+    return holdsExactly(this.#o.destination, key, { bytes: manifest.length, sha256 }, o);
+  }
+
+  /** With credentials that cannot read, what the place said of the write has to do. */
+  async #confirms(
+    key: string,
+    manifest: { readonly bytes: number; readonly sha256: string },
+    written: boolean,
+    o: Sig,
+  ): Promise<boolean> {
+    const { destination } = this.#o;
+    return destination.features.writeOnly ? written : holdsExactly(destination, key, manifest, o);
   }
 
   fail(error: HoldfastError): void {
@@ -157,8 +220,9 @@ export class DestinationPush {
     this.#o.onFailure(error);
   }
 
-  tell(state: UploadEvent['state']): void {
-    if (this.#failure && state !== 'failed') return;
+  /** @param last of a run on this destination; undefined: as it stands */
+  tell(last?: 'stored' | 'behind' | 'failed'): void {
+    if (this.#failure && !last) return;
     const { destination, index, observer } = this.#o;
     const error = this.#failure?.toRecord();
     let doneBytes = this.#storedBytes;
@@ -169,9 +233,15 @@ export class DestinationPush {
       index,
       doneBytes,
       totalBytes: this.#totalBytes,
-      state,
+      state: last ?? this.#state,
       ...(error && { error }),
     });
+  }
+
+  get #state(): UploadState {
+    const busy = this.#working.size;
+    if (busy > 0) return this.#confirming === busy ? 'confirming' : 'uploading';
+    return this.#waiting.length > 0 || this.#storedBytes > 0 ? 'uploading' : 'pending';
   }
 
   #startWorkers(): void {
@@ -195,54 +265,69 @@ export class DestinationPush {
   }
 
   async #push(segment: SegmentEntry): Promise<void> {
-    const { destination, observer, resumed, signal } = this.#o;
+    const { observer } = this.#o;
     const key = this.#o.keyPrefix + segment.name;
     try {
-      if (!(resumed && (await this.#isStored(key, segment)))) {
-        // Known before it is sent, or a crash would leave an object that nobody knows of.
-        await this.#note(key, segment, 'sending');
-        const { bytes: sizeBytes, sha256 } = segment;
-        try {
-          await destination.write(key, this.#bodyOf(segment), { signal, ifAbsent: true, sizeBytes, sha256 });
-        } catch (error) {
-          if (HoldfastError.from(error).code !== 'conflict') throw error;
-          await this.#onConflict(key, segment);
-        }
-      }
+      // Known before it is sent, or a crash would leave an object that nobody knows of.
+      await this.#note(key, segment, 'sending');
+      await this.#send(key, segment);
       await this.#note(key, segment, 'stored');
       this.#storedBytes += segment.bytes;
     } finally {
       this.#takenBytes.delete(segment.name);
     }
-    this.tell('sending');
+    this.tell();
     observer({ kind: 'step', step: 'segment-stored', detail: this.#detail(key) });
   }
 
-  async #note(key: string, segment: SegmentEntry, state: JournalState): Promise<void> {
-    const { directory, journal, root } = this.#o;
+  async #send(key: string, segment: SegmentEntry): Promise<void> {
+    const { destination, signal } = this.#o;
+    const { bytes: sizeBytes, sha256 } = segment;
+    if (this.#there.has(key)) return this.#expectSame(key, segment);
     try {
-      await journal.note(this.description, key, segment, state);
+      await destination.write(key, this.#watched(segment), {
+        signal,
+        ifAbsent: true,
+        sizeBytes,
+        sha256,
+        resumable: true,
+      });
     } catch (error) {
-      this.#journalFailed = true;
-      throw await stagingError(error, { root, path: join(directory, journalFile), action: 'write' });
+      if (HoldfastError.from(error).code !== 'conflict') throw error;
+      // Of an attempt whose answer was lost, or of whoever brings this backup here as well.
+      return this.#expectSame(key, segment);
+    }
+    this.#sentBytes += sizeBytes;
+    await this.#confirm(key, segment, { signal });
+  }
+
+  async #confirm(key: string, segment: SegmentEntry, { signal }: Sig): Promise<void> {
+    const { destination, content, verify } = this.#o;
+    this.#confirming += 1;
+    try {
+      if (this.#confirming === this.#working.size) this.tell();
+      await confirmSegment({ destination, key, segment, content, verify, signal });
+    } finally {
+      this.#confirming -= 1;
+    }
+  }
+
+  async #note(key: string, segment: SegmentEntry, state: JournalState): Promise<void> {
+    try {
+      await this.#o.note(key, segment, state);
+    } catch (error) {
+      this.#noteFailed = true;
+      throw error;
     }
   }
 
   /** @throws HoldfastError conflict when something else has this key */
-  async #isStored(key: string, segment: SegmentEntry): Promise<boolean> {
-    const info = await this.#o.destination.stat(key, this.#o);
-    if (!info) return false;
+  async #expectSame(key: string, segment: SegmentEntry): Promise<void> {
+    const { destination, signal } = this.#o;
     const taken = (bytes: number): void => this.#take(segment, bytes);
-    if (info.bytes === segment.bytes && (await this.#holds(key, segment, { ...this.#o, taken }))) return true;
-    return this.#foreign(key, segment);
-  }
-
-  async #onConflict(key: string, segment: SegmentEntry): Promise<void> {
-    if (this.#o.resumed && (await this.#isStored(key, segment))) return;
-    await this.#foreign(key, segment);
-  }
-
-  async #foreign(key: string, segment: SegmentEntry): Promise<never> {
+    const info = await destination.stat(key, { signal });
+    if (info?.bytes === segment.bytes && (await holdsExactly(destination, key, segment, { signal, taken })))
+      return;
     await this.#note(key, segment, 'foreign');
     throw new HoldfastError(
       'conflict',
@@ -253,65 +338,25 @@ export class DestinationPush {
     );
   }
 
-  async #holds(
-    key: string,
-    expected: { bytes: number; sha256: string },
-    o: Sig & { readonly taken?: (bytes: number) => void },
-  ): Promise<boolean> {
-    const hash = createHash('sha256');
-    let bytes = 0;
-    for await (const block of this.#o.destination.read(key, { signal: o.signal })) {
-      bytes += block.length;
-      if (bytes > expected.bytes) return false;
-      hash.update(block);
-      o.taken?.(bytes);
-    }
-    return bytes === expected.bytes && hash.digest('hex') === expected.sha256;
-  }
-
-  #bodyOf(segment: SegmentEntry): AsyncIterable<Uint8Array> {
-    const path = join(this.#o.directory, segment.name);
-    const body = fileBody(path);
-    const next = (blocks: AsyncIterator<Uint8Array>): Promise<IteratorResult<Uint8Array>> =>
-      this.#readNext(blocks, segment, path);
+  #watched(segment: SegmentEntry): AsyncIterable<Uint8Array> {
+    const body = this.#o.content.body(segment);
     const take = (bytes: number): void => this.#take(segment, bytes);
     return {
       async *[Symbol.asyncIterator]() {
-        const blocks = body[Symbol.asyncIterator]();
         let bytes = 0;
-        try {
-          for (let read = await next(blocks); !read.done; read = await next(blocks)) {
-            yield read.value;
-            // Whoever asks for the next one has taken this one.
-            bytes += read.value.length;
-            take(bytes);
-          }
-        } finally {
-          await blocks.return?.();
+        for await (const block of body) {
+          yield block;
+          // Whoever asks for the next one has taken this one.
+          bytes += block.length;
+          take(bytes);
         }
       },
     };
   }
 
-  /** Apart from the body, into which a stream that breaks throws the error of the other side. */
-  async #readNext(
-    blocks: AsyncIterator<Uint8Array>,
-    segment: SegmentEntry,
-    path: string,
-  ): Promise<IteratorResult<Uint8Array>> {
-    try {
-      const read = await blocks.next();
-      if (read.done) this.#unreadable.delete(segment.name);
-      return read;
-    } catch (error) {
-      this.#unreadable.add(segment.name);
-      throw await stagingError(error, { root: this.#o.root, path, action: 'read' });
-    }
-  }
-
   #take(segment: SegmentEntry, bytes: number): void {
     this.#takenBytes.set(segment.name, bytes);
-    this.tell('sending');
+    this.tell();
   }
 
   #detail(key: string): string {

@@ -44,6 +44,10 @@ export class Journal implements AsyncDisposable {
     );
   }
 
+  isStored(destination: string, key: string): boolean {
+    return this.#lines.get(nameOf({ at: destination, key }))?.state === 'stored';
+  }
+
   /** Durable when it resolves. */
   note(at: string, key: string, segment: Pick<SegmentEntry, 'bytes'>, state: JournalState): Promise<void> {
     const line: JournalLine = { at, key, bytes: segment.bytes, state };

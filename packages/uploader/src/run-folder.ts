@@ -9,6 +9,7 @@ import { FileLock } from './file-lock.ts';
 const runFile = 'run.json';
 const lockFile = 'run.lock';
 const sealFile = 'sealed.json';
+const lateFile = 'late.json';
 const folderMode = 0o700;
 const newPrefix = '.new-';
 const removedPrefix = '.removed-';
@@ -26,6 +27,13 @@ export interface Seal {
   readonly manifest: string;
   readonly sha256: string;
   readonly segments: readonly SegmentEntry[];
+}
+
+/** What `late.json` says: the backup exists, and its files stay here for destinations that do not hold it yet. */
+export interface Late {
+  /** Descriptions. */
+  readonly destinations: readonly string[];
+  readonly sinceMs: number;
 }
 
 /** `<root>/<task>/<chain>-<sequence>`: the folder of one run, and the lock that its process holds. */
@@ -49,7 +57,7 @@ export class RunFolder {
       });
     }
     const parent = join(root, task);
-    const path = join(parent, `${chain}-${String(sequence).padStart(4, '0')}`);
+    const path = join(parent, runFolderName(chain, sequence));
     // Made under another name and locked before it is seen, so that nobody takes a run that begins for a dead one.
     const making = join(parent, newPrefix + randomBytes(6).toString('hex'));
     await makeFolders(making, folderMode);
@@ -118,6 +126,22 @@ export class RunFolder {
     return { seal, manifest };
   }
 
+  /** The run is committed; without its seal it is only kept, and not taken up any more. */
+  async keepFor(destinations: readonly string[], nowMs: number): Promise<void> {
+    const sinceMs = (await this.readLate())?.sinceMs ?? nowMs;
+    const late: Late = { destinations, sinceMs };
+    await writeDurably(join(this.path, lateFile), JSON.stringify(late));
+  }
+
+  async keepForNobody(): Promise<void> {
+    await rm(join(this.path, lateFile), { force: true });
+  }
+
+  async readLate(): Promise<Late | undefined> {
+    const late = (await readJson(join(this.path, lateFile))) as Late | undefined;
+    return Array.isArray(late?.destinations) ? late : undefined;
+  }
+
   /** From here on the run is not resumed, whatever happens. */
   async breakSeal(): Promise<void> {
     await rm(join(this.path, sealFile), { force: true });
@@ -150,6 +174,10 @@ export class RunFolder {
     await rm(going, { recursive: true, force: true });
     this.release();
   }
+}
+
+export function runFolderName(chain: string, sequence: number): string {
+  return `${chain}-${String(sequence).padStart(4, '0')}`;
 }
 
 export const journalFile = 'journal.ndjson';

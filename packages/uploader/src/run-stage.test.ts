@@ -86,7 +86,7 @@ describe('a run that fails for good before its manifest is stored', () => {
   const failures = [
     ['a push is refused', { write: ['ok', 'permission_denied'] }, 'permission_denied'],
     ['a segment was stored short', { write: ['ok', 'short'] }, 'corrupt'],
-    ['the check of what is stored is refused', { stat: ['permission_denied'] }, 'permission_denied'],
+    ['the check of what is stored is refused', { list: ['permission_denied'] }, 'permission_denied'],
     ['the manifest is refused', { write: ['ok', 'ok', 'ok', 'permission_denied'] }, 'permission_denied'],
     ['the manifest was stored short', { write: ['ok', 'ok', 'ok', 'short'] }, 'corrupt'],
   ] as const;
@@ -322,7 +322,7 @@ describe('what the caller must not do', () => {
 });
 
 describe('when fewer than all destinations are required', () => {
-  test('the backup counts when enough have it, and the others are cleaned up', async () => {
+  test('the backup counts when enough have it, and is kept here for the others', async () => {
     await using under = await openArea({ require: 1 });
     const good = new MemoryDestination();
     const bad = failing(new MemoryDestination(), { write: ['ok', 'permission_denied'] });
@@ -332,8 +332,11 @@ describe('when fewer than all destinations are required', () => {
       await stage.commit({ signal });
     }
     expect(await listedKeys(good)).toEqual(whole);
-    expect(await listedKeys(bad)).toEqual([]);
-    expect(under.notices().join()).toContain('does not have the backup');
+    expect(await listedKeys(bad)).not.toContain(fullManifest);
+    expect(under.notices().join()).toContain('does not have the backup yet');
+    const [kept] = await readdir(under.folder.join('shop'));
+    expect(await readdir(under.folder.join('shop', kept as string))).toContain('late.json');
+    expect(await under.area.recover('shop', [good, bad], { signal })).toEqual([]);
   });
 
   test('it is known which have it, and why the others do not', async () => {
@@ -343,7 +346,7 @@ describe('when fewer than all destinations are required', () => {
     await using stage = await under.area.openRun(runOf(), [bad, good], { signal });
     await fillSealAndCommit(stage);
     expect(stage.outcomes).toMatchObject([
-      { destination: bad.description, stored: false, error: { code: 'permission_denied' } },
+      { destination: bad.description, stored: false, behind: true, error: { code: 'permission_denied' } },
       { destination: good.description, stored: true },
     ]);
     expect(stage.outcomes[1]).not.toHaveProperty('error');

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import {
+  type AbsentDestination,
   type Clock,
   type Destination,
   type DestinationOutcome,
@@ -13,29 +14,43 @@ import {
   type Stage,
   throwIfAborted,
 } from '@holdfast/core';
+import type { Verify } from './confirm-segment.ts';
 import { DestinationPush, settledOrAborted } from './destination-push.ts';
 import { stagingError, untilAborted } from './errors.ts';
 import { Journal } from './journal.ts';
 import { collectLitter } from './litter.ts';
 import { journalFile, type RunFolder, type Seal } from './run-folder.ts';
+import { StagedSegments } from './segment-content.ts';
 
 /** `all`, or how many destinations must hold a backup for it to count. */
 export type RequiredCopies = 'all' | number;
 
+/**
+ * What becomes of destinations that do not hold a backup yet when enough others do: a run waits for them, or leaves them
+ * to whoever brings them up to date.
+ */
+export type LateDestinations = 'wait' | 'leave';
+
 export interface StageOptions extends Sig {
   readonly root: string;
   readonly folder: RunFolder;
+  /** That take part. */
   readonly destinations: readonly Destination[];
+  /** That the backup is for, and that cannot take part now. */
+  readonly absent: readonly AbsentDestination[];
   /** All that the task has now: by their order uploads are told. */
   readonly among: readonly Destination[];
   readonly clock: Clock;
   readonly observer: Observer;
-  readonly require: RequiredCopies;
+  /** How many of `destinations` and `absent` must hold the backup for it to count. */
+  readonly required: number;
+  readonly late: LateDestinations;
+  readonly verify: Verify;
   readonly pushesMax: number;
   readonly cleanupMaxMs: number;
   readonly reserve: (bytes: number, o: Sig) => Promise<void>;
   /** Of a run that was interrupted after it was sealed. */
-  readonly resumed?: { readonly seal: Seal; readonly manifest: Uint8Array };
+  readonly resumed?: Sealed;
 }
 
 /** One run: its folder in staging, and its way to the destinations. */
@@ -45,9 +60,12 @@ export class RunStage implements Stage {
   readonly #o: StageOptions;
   readonly #journal: Journal;
   readonly #failed = new AbortController();
+  /** Ends what is still on its way when enough destinations hold the backup. */
+  readonly #leaving = new AbortController();
+  readonly #content: StagedSegments;
   readonly #pushes: readonly DestinationPush[];
   readonly #segments: SegmentEntry[] = [];
-  #sealed: { readonly seal: Seal; readonly manifest: Uint8Array } | undefined;
+  #sealed: Sealed | undefined;
   #manifestsBegun = false;
   #committed = false;
   #failure: HoldfastError | undefined;
@@ -61,22 +79,28 @@ export class RunStage implements Stage {
     this.signal = AbortSignal.any([options.signal, this.#failed.signal]);
     this.#sealed = options.resumed;
     const { task, chain } = options.folder.record.run;
-    this.#pushes = options.destinations.map(
-      (destination) =>
-        new DestinationPush({
-          destination,
-          index: options.among.indexOf(destination),
-          keyPrefix: `${task}/${chain}/`,
-          directory: this.directory,
-          root: options.root,
-          journal,
-          resumed: options.resumed !== undefined,
-          pushesMax: options.pushesMax,
-          signal: this.signal,
-          observer: options.observer,
-          onFailure: (error) => this.#onFailure(error),
-        }),
-    );
+    this.#content = new StagedSegments(options.root, ({ name }) => join(this.directory, name));
+    this.#pushes = options.destinations.map((destination) => this.#pushTo(destination, `${task}/${chain}/`));
+  }
+
+  #pushTo(destination: Destination, keyPrefix: string): DestinationPush {
+    const { root, among, pushesMax, verify, observer, resumed } = this.#o;
+    const { description } = destination;
+    const path = join(this.directory, journalFile);
+    return new DestinationPush({
+      destination,
+      index: among.indexOf(destination),
+      keyPrefix,
+      content: this.#content,
+      note: (key, segment, state) =>
+        telling(root, path, 'write', () => this.#journal.note(description, key, segment, state)),
+      ...(resumed && { isNoted: (key: string) => this.#journal.isStored(description, key) }),
+      verify,
+      pushesMax,
+      signal: AbortSignal.any([this.signal, this.#leaving.signal]),
+      observer,
+      onFailure: (error) => this.#onFailure(error),
+    });
   }
 
   static async open(options: StageOptions): Promise<RunStage> {
@@ -84,7 +108,7 @@ export class RunStage implements Stage {
     const journal = await telling(options.root, path, 'open', () => Journal.read(path));
     const stage = new RunStage(options, journal);
     // Who watches the run knows from its beginning where it goes; one that was interrupted may not go on at all.
-    if (!options.resumed) for (const push of stage.#pushes) push.tell('sending');
+    if (!options.resumed) for (const push of stage.#pushes) push.tell();
     return stage;
   }
 
@@ -93,11 +117,20 @@ export class RunStage implements Stage {
   }
 
   get outcomes(): readonly DestinationOutcome[] {
-    return this.#pushes.map(({ description: destination, failure }) => ({
+    const outcome = (destination: string, stored: boolean, failure?: HoldfastError): DestinationOutcome => ({
       destination,
-      stored: this.#committed && !failure,
+      stored: this.#committed && stored,
+      ...(this.#committed && !stored && { behind: true }),
       ...(failure && { error: failure.toRecord() }),
-    }));
+    });
+    return [
+      ...this.#pushes.map(({ description, holdsBackup, failure }) => {
+        // That the run did not wait for it is no error of it.
+        const cut = failure !== undefined && failure === this.#leaving.signal.reason;
+        return outcome(description, holdsBackup, cut ? undefined : failure);
+      }),
+      ...this.#o.absent.map(({ destination, error }) => outcome(destination.description, false, error)),
+    ];
   }
 
   async reserve(bytes: number, o: Sig): Promise<void> {
@@ -135,20 +168,7 @@ export class RunStage implements Stage {
     const signal = AbortSignal.any([o.signal, this.signal]);
     try {
       this.#o.folder.hold();
-      const { seal, manifest } = sealed;
-      await this.#forEach(async (push) => {
-        // The manifest was written last: where it is, nothing has to be sent or read again.
-        const complete = this.#o.resumed && (await push.hasThisManifest(seal.manifest, manifest, { signal }));
-        if (complete) push.countStored(seal.segments);
-        else if (this.#o.resumed) for (const segment of seal.segments) push.add(segment);
-        await untilAborted(push.drained(), signal);
-        await push.verify(seal.segments, { signal });
-      });
-      throwIfAborted(signal);
-      // From here on a backup may exist at some destination: a failure no longer means that nothing was stored.
-      this.#manifestsBegun = true;
-      await this.#forEach((push) => push.storeManifest(seal.manifest, manifest, { signal }));
-      this.#committed = true;
+      await this.#commitAt(sealed, { signal });
     } catch (error) {
       this.#failure = HoldfastError.from(error);
       // What is still on its way to other destinations ends here.
@@ -158,7 +178,65 @@ export class RunStage implements Stage {
   }
 
   /**
-   * After a commit: removes the folder. Without one: removes what this run stored, unless it is sealed and either its
+   * Each destination on its own: its segments, its look at them, its manifest. But no manifest is written before as many
+   * as are required are ready for it: what cannot become a backup shall not look like one anywhere.
+   */
+  async #commitAt({ seal, manifest }: Sealed, o: Sig): Promise<void> {
+    const required = this.#o.required;
+    const ready = countdown(required);
+    const holding = countdown(required);
+    const bring = async (push: DestinationPush): Promise<void> => {
+      if (push.failure) return;
+      try {
+        if (this.#o.resumed) await push.resume(seal.segments, { name: seal.manifest, bytes: manifest }, o);
+        await untilAborted(push.drained(), o.signal);
+        await push.verify(seal.segments, o);
+        ready.count();
+        await untilAborted(ready.reached, o.signal);
+        // From here on a backup may exist somewhere: a failure no longer means that nothing was stored.
+        this.#manifestsBegun = true;
+        await push.storeManifest(seal.manifest, manifest, o);
+        holding.count();
+      } catch (error) {
+        push.fail(HoldfastError.from(error));
+      }
+    };
+    const all = Promise.all(this.#pushes.map(bring));
+    await untilAborted(holding.reached, o.signal);
+    this.#committed = true;
+    await this.#keepForLate();
+    if (this.#o.late === 'wait') await untilAborted(all, o.signal).catch(() => undefined);
+    // Nothing more is sent, and no manifest written, once it is said who is behind.
+    this.#leaving.abort(
+      new HoldfastError('cancelled', 'enough destinations hold the backup; this one catches up later'),
+    );
+    await untilAborted(all, o.signal).catch(() => undefined);
+    for (const push of this.#pushes) if (!push.holdsBackup) push.tell('behind');
+    for (const { destination, error } of this.outcomes) {
+      if (!error) continue;
+      const text = `${destination} does not have the backup yet: [${error.code}] ${error.message}`;
+      this.#o.observer({ kind: 'notice', text });
+    }
+  }
+
+  /** Those that the backup is for, and that do not hold it. */
+  get #late(): readonly string[] {
+    return [
+      ...this.#pushes.filter(({ holdsBackup }) => !holdsBackup).map(({ description }) => description),
+      ...this.#o.absent.map(({ destination }) => destination.description),
+    ];
+  }
+
+  /** Before anyone hears of the commit: a crash after it shall not forget who lacks the backup. */
+  async #keepForLate(): Promise<void> {
+    const { root, folder, clock } = this.#o;
+    await telling(root, folder.path, 'write', () =>
+      this.#late.length === 0 ? folder.keepForNobody() : folder.keepFor(this.#late, clock.now()),
+    );
+  }
+
+  /**
+   * After a commit: removes the folder, unless it is kept for destinations that are behind. Without one: removes what this run stored, unless it is sealed and either its
    * commit failed for a reason that passes, or the manifest is already at a destination, where the backup exists then:
    * such a run stays as it is, and is finished by the next one.
    */
@@ -179,10 +257,13 @@ export class RunStage implements Stage {
     try {
       await settledOrAborted(this.#pushes, deadline);
       folder.hold();
-      const complete = this.#committed && this.#pushes.every(({ failure }) => !failure);
       this.#survives = this.#committed || (await this.#staysForRecovery(deadline));
-      if (complete) await folder.remove();
-      else if (this.#committed || !this.#survives) {
+      if (this.#committed && this.#late.length === 0) await folder.remove();
+      else if (this.#committed) {
+        await this.#keepForLate();
+        // Until here whoever took this run up after a crash would have committed it once more, and told the source.
+        await folder.breakSeal();
+      } else if (!this.#survives) {
         await collectLitter({ ...this.#o, journal: this.#journal, signal: deadline.signal });
       }
     } catch (error) {
@@ -192,6 +273,7 @@ export class RunStage implements Stage {
       this.#o.observer({ kind: 'notice', text: `${this.directory} stays until the next run: ${reason}` });
     } finally {
       stop.abort();
+      await this.#content[Symbol.asyncDispose]();
       await this.#journal[Symbol.asyncDispose]();
       folder.release();
     }
@@ -199,7 +281,8 @@ export class RunStage implements Stage {
 
   async #staysForRecovery(o: Sig): Promise<boolean> {
     if (!this.#sealed) return false;
-    if (this.#failure && passes(this.#failure) && !this.#pushes.some(({ failedHere }) => failedHere)) {
+    const brokenHere = this.#content.failed || this.#pushes.some(({ failedHere }) => failedHere);
+    if (this.#failure && passes(this.#failure) && !brokenHere) {
       const held = this.#pushes
         .filter(({ holdsBackup }) => holdsBackup)
         .map(({ description }) => description);
@@ -225,34 +308,30 @@ export class RunStage implements Stage {
     return false;
   }
 
-  /** Runs a step for every destination that has not failed; rejects when fewer than required got through. */
-  async #forEach(step: (push: DestinationPush) => Promise<void>): Promise<void> {
-    await Promise.all(
-      this.#pushes
-        .filter(({ failure }) => !failure)
-        .map((push) => step(push).catch((error: unknown) => push.fail(HoldfastError.from(error)))),
-    );
-    if (this.#failed.signal.aborted) throw this.#failed.signal.reason;
-    for (const { failure, description } of this.#pushes) {
-      if (!failure) continue;
-      this.#o.observer({
-        kind: 'notice',
-        text: `${description} does not have the backup: ${failure.message}`,
-      });
-    }
-  }
-
   #onFailure(error: HoldfastError): void {
     const left = this.#pushes.filter(({ failure }) => !failure).length;
-    const { require } = this.#o;
-    const all = this.#pushes.length;
-    // An interrupted run may have gone to fewer destinations than the task asks for now.
-    if (left < (require === 'all' ? all : Math.min(require, all))) this.#failed.abort(error);
+    if (!this.#committed && left < this.#o.required) this.#failed.abort(error);
   }
 
   async #translated(error: unknown): Promise<unknown> {
     return stagingError(error, { root: this.#o.root, path: this.directory, action: 'clean up' });
   }
+}
+
+interface Sealed {
+  readonly seal: Seal;
+  readonly manifest: Uint8Array;
+}
+
+/** Resolves when something has happened so many times. */
+function countdown(times: number): { readonly reached: Promise<void>; readonly count: () => void } {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  let left = times;
+  const count = (): void => {
+    left -= 1;
+    if (left === 0) resolve();
+  };
+  return { reached: promise, count };
 }
 
 /** Whether the same may well succeed later. */

@@ -1,7 +1,10 @@
 import { access, constants, readdir, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import {
+  type AbsentDestination,
   type Clock,
+  type Delivered,
+  type Delivery,
   type Destination,
   HoldfastError,
   namePattern,
@@ -12,16 +15,26 @@ import {
   type Staging,
   throwIfAborted,
 } from '@holdfast/core';
+import type { Verify } from './confirm-segment.ts';
+import { deliver } from './deliver.ts';
 import { makeFolders, writeDurably } from './durable-file.ts';
 import { stagingError } from './errors.ts';
 import { FileLock } from './file-lock.ts';
 import { Journal } from './journal.ts';
 import { KnownDestinations } from './known-destinations.ts';
+import { findLateRuns, settleRuns } from './late-runs.ts';
 import { collectLitter } from './litter.ts';
 import { reserve } from './reservations.ts';
-import { journalFile, RunFolder, type RunRecord, removeRemains } from './run-folder.ts';
-import { type RequiredCopies, RunStage, type StageOptions } from './run-stage.ts';
-import { TaskLock } from './task-lock.ts';
+import {
+  journalFile,
+  type Late,
+  RunFolder,
+  type RunRecord,
+  removeRemains,
+  runFolderName,
+} from './run-folder.ts';
+import { type LateDestinations, type RequiredCopies, RunStage, type StageOptions } from './run-stage.ts';
+import { lockDestination, TaskLock } from './task-lock.ts';
 
 export interface StagingOptions {
   /** The staging root; made when it is missing. */
@@ -30,10 +43,18 @@ export interface StagingOptions {
   /** Told of `segment-stored`, `manifest-stored`, `manifest-confirmed` (at the moment), and of notices. */
   readonly observer?: Observer;
   readonly require?: RequiredCopies;
+  /** `wait` by default. */
+  readonly late?: LateDestinations;
+  /** `sample` by default. */
+  readonly verify?: Verify;
   /** Segments on their way to each destination at once. */
   readonly pushesMax?: number;
   /** What stays free on the disk for everybody else. */
   readonly floorBytes?: number;
+  /** What all runs together may use of the disk; no limit but the disk's own by default. */
+  readonly bytesMax?: number;
+  /** How long a run waits for room that other runs have; not at all by default. */
+  readonly roomWaitMaxMs?: number;
   /** How long a failed run may take to remove what it stored. */
   readonly cleanupMaxMs?: number;
 }
@@ -42,6 +63,7 @@ type Settings = { readonly [Name in keyof StagingOptions]-?: StagingOptions[Name
 
 const locksFolder = '.locks';
 const folderMode = 0o700;
+const lookForRoomEveryMs = 1000;
 
 /** The local staging root: one folder per task, one in it per run. */
 export class StagingArea implements Staging {
@@ -54,8 +76,12 @@ export class StagingArea implements Staging {
     this.#o = {
       observer: () => undefined,
       require: 'all',
+      late: 'wait',
+      verify: 'sample',
       pushesMax: 2,
       floorBytes: 64 * 1024 * 1024,
+      bytesMax: Number.POSITIVE_INFINITY,
+      roomWaitMaxMs: 0,
       cleanupMaxMs: 60_000,
       ...options,
     };
@@ -95,8 +121,35 @@ export class StagingArea implements Staging {
     });
   }
 
-  async openRun(run: StagedRun, destinations: readonly Destination[], o: Sig): Promise<RunStage> {
+  required(destinations: number): number {
+    const { require } = this.#o;
+    // An interrupted run may have gone to fewer destinations than the task asks for now.
+    return require === 'all' ? destinations : Math.min(require, destinations);
+  }
+
+  async lockDestination(
+    task: string,
+    destination: Destination,
+    o: Sig & { readonly wait: boolean },
+  ): Promise<AsyncDisposable | undefined> {
+    assertTask(task);
+    await this.#makeRoot();
+    const lock = await lockDestination(join(this.root, locksFolder), {
+      ...o,
+      task,
+      destination: destination.description,
+      clock: this.#o.clock,
+    });
+    return lock && { [Symbol.asyncDispose]: async () => lock[Symbol.dispose]() };
+  }
+
+  async openRun(
+    run: StagedRun,
+    destinations: readonly Destination[],
+    o: Sig & { readonly absent?: readonly AbsentDestination[] },
+  ): Promise<RunStage> {
     throwIfAborted(o.signal);
+    const { signal, absent = [] } = o;
     const descriptions = destinations.map(({ description }) => description);
     if (new Set(descriptions).size !== descriptions.length || descriptions.length === 0) {
       throw new HoldfastError(
@@ -110,12 +163,12 @@ export class StagingArea implements Staging {
     const { require } = this.#o;
     if (
       require !== 'all' &&
-      !(Number.isSafeInteger(require) && require >= 1 && require <= destinations.length)
+      !(Number.isSafeInteger(require) && require >= 1 && require <= descriptions.length)
     ) {
       throw new HoldfastError(
         'config_invalid',
-        `a backup cannot be required at ${require} of ${destinations.length} destinations`,
-        { hint: `require all of them, or a number from 1 to ${destinations.length}` },
+        `a backup cannot be required at ${require} of ${descriptions.length} destinations`,
+        { hint: `require all of them, or a number from 1 to ${descriptions.length}` },
       );
     }
     await this.#makeRoot();
@@ -124,13 +177,13 @@ export class StagingArea implements Staging {
     const folder = await this.#telling('open a run in', () =>
       this.#exclusively(o, () => RunFolder.create(this.root, record)),
     );
-    return this.#openStage(folder, { destinations, among: destinations, signal: o.signal });
+    return this.#openStage(folder, { ...takingPart(destinations, absent), among: destinations, signal });
   }
 
   async recover(
     task: string,
     destinations: readonly Destination[],
-    o: Sig,
+    o: Sig & { readonly absent?: readonly AbsentDestination[] },
   ): Promise<readonly RecoveredRun[]> {
     throwIfAborted(o.signal);
     assertTask(task);
@@ -141,13 +194,24 @@ export class StagingArea implements Staging {
     const recovered: RecoveredRun[] = [];
     for (const folder of found) {
       const { run } = folder.record;
+      const late = await folder.readLate();
+      // Committed and done with: it is only kept for who is behind.
+      if (late && !(await folder.readSeal())) {
+        if (isForNobody(folder, late, destinations)) await folder.remove();
+        continue;
+      }
       const mine = this.#destinationsOf(folder, destinations);
       if (!mine) continue;
       const sealed = await folder.readSeal();
       if (sealed) {
         const { signal } = o;
-        const among = destinations;
-        const stage = await this.#openStage(folder, { destinations: mine, among, signal, resumed: sealed });
+        const parts = takingPart(mine, o.absent ?? []);
+        const stage = await this.#openStage(folder, {
+          ...parts,
+          among: destinations,
+          signal,
+          resumed: sealed,
+        });
         recovered.push({ kind: 'sealed', run, manifest: sealed.manifest, stage });
       } else {
         recovered.push({ kind: 'litter', run, collect: (c) => this.#collect(folder, mine, c) });
@@ -156,24 +220,59 @@ export class StagingArea implements Staging {
     return recovered;
   }
 
+  async deliver(delivery: Delivery, o: Sig): Promise<Delivered> {
+    const { task, chain, sequence } = delivery;
+    assertTask(task);
+    const directory = join(this.root, task, runFolderName(chain, sequence));
+    return deliver(delivery, { ...this.#o, ...o, root: this.root, directory });
+  }
+
+  async settle(
+    task: string,
+    destination: Destination,
+    has: (run: StagedRun) => boolean,
+    o: Sig,
+  ): Promise<void> {
+    assertTask(task);
+    await this.#telling('clean up', () =>
+      this.#exclusively(o, async () =>
+        settleRuns(await findLateRuns(this.root, task), destination.description, has),
+      ),
+    );
+  }
+
   #openStage(
     folder: RunFolder,
-    o: Sig & Pick<StageOptions, 'destinations' | 'among' | 'resumed'>,
+    o: Sig & Pick<StageOptions, 'destinations' | 'absent' | 'among' | 'resumed'>,
   ): Promise<RunStage> {
     return RunStage.open({
       ...this.#o,
       ...o,
       root: this.root,
       folder,
+      required: this.required(o.destinations.length + o.absent.length),
       reserve: (bytes, r) => this.#reserve(folder, bytes, r),
     });
   }
 
+  /** Waits for room while other runs have it: they end. Then it fails, with the numbers. */
   async #reserve(folder: RunFolder, bytes: number, o: Sig): Promise<void> {
-    const { floorBytes } = this.#o;
-    await this.#telling('reserve room in', () =>
-      this.#exclusively(o, () => reserve({ root: this.root, folder, bytes: Math.ceil(bytes), floorBytes })),
-    );
+    const { floorBytes, bytesMax, roomWaitMaxMs, clock, observer } = this.#o;
+    const wanted = { root: this.root, folder, bytes: Math.ceil(bytes), floorBytes, bytesMax };
+    const until = clock.elapsed() + roomWaitMaxMs;
+    for (let waits = 0; ; waits += 1) {
+      const missing = await this.#telling('reserve room in', () =>
+        this.#exclusively(o, () => reserve(wanted)),
+      );
+      if (!missing) return;
+      const { error, othersHaveIt } = missing;
+      if (!othersHaveIt || clock.elapsed() >= until) throw error;
+      if (waits === 0) observer({ kind: 'notice', text: `waiting for room in staging: ${error.reason}` });
+      await clock
+        .sleep(Math.min(lookForRoomEveryMs, Math.max(1, until - clock.elapsed())), o.signal)
+        .catch(() => undefined);
+      throwIfAborted(o.signal);
+    }
   }
 
   async #collect(folder: RunFolder, destinations: readonly Destination[], o: Sig): Promise<void> {
@@ -245,6 +344,26 @@ export class StagingArea implements Staging {
       throw await stagingError(error, { root: this.root, path: this.root, action });
     }
   }
+}
+
+/**
+ * Kept for destinations that the task does not have any more. A run to quite other destinations is of someone else who
+ * uses this staging, and left alone.
+ */
+function isForNobody(folder: RunFolder, late: Late, destinations: readonly Destination[]): boolean {
+  const has = (description: string): boolean => destinations.some((one) => one.description === description);
+  return folder.record.destinations.some(has) && !late.destinations.some(has);
+}
+
+function takingPart(
+  destinations: readonly Destination[],
+  absent: readonly AbsentDestination[],
+): Pick<StageOptions, 'destinations' | 'absent'> {
+  const away = absent.filter(({ destination }) => destinations.includes(destination));
+  return {
+    destinations: destinations.filter((one) => !away.some(({ destination }) => destination === one)),
+    absent: away,
+  };
 }
 
 function assertTask(task: string): void {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
-import { type Clock, HoldfastError } from '@holdfast/core';
+import { type Clock, HoldfastError, type Sig, throwIfAborted } from '@holdfast/core';
 import { readJson, writeDurably } from './durable-file.ts';
 import { systemCode } from './errors.ts';
 import { FileLock } from './file-lock.ts';
@@ -39,6 +39,32 @@ export class TaskLock implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#lock[Symbol.dispose]();
+  }
+}
+
+/** How often a lock that is waited for is asked for again; who has it may have it for hours. */
+const askEveryMs = 500;
+
+/**
+ * The right to write a task's backups to one destination, apart from the right to run the task: whoever brings a
+ * destination up to date must not keep a run from the others. Undefined when it is taken, unless `wait`.
+ */
+export async function lockDestination(
+  folder: string,
+  o: Sig & {
+    readonly task: string;
+    readonly destination: string;
+    readonly wait: boolean;
+    readonly clock: Clock;
+  },
+): Promise<FileLock | undefined> {
+  const place = createHash('sha256').update(o.destination).digest('hex').slice(0, 12);
+  const path = join(folder, `${o.task}-at-${place}.lock`);
+  for (;;) {
+    throwIfAborted(o.signal);
+    const lock = FileLock.tryTake(path);
+    if (lock || !o.wait) return lock;
+    await o.clock.sleep(askEveryMs, o.signal).catch(() => undefined);
   }
 }
 

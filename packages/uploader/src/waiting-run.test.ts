@@ -17,7 +17,7 @@ import {
 
 describe('a sealed run whose commit fails for a reason that passes', () => {
   const failures = [
-    ['the check of what is stored fails', { stat: ['unavailable'] }, 'unavailable'],
+    ['the check of what is stored fails', { list: ['unavailable'] }, 'unavailable'],
     ['the destination is full', { write: ['ok', 'ok', 'ok', 'exhausted'] }, 'exhausted'],
     ['the manifest meets a dead line', { write: ['ok', 'ok', 'ok', 'unavailable'] }, 'unavailable'],
   ] as const;
@@ -87,7 +87,7 @@ describe('a sealed run whose commit fails for a reason that passes', () => {
 
   test('however often it fails, it is the only one', async () => {
     await using under = await openArea();
-    const place = failing(new MemoryDestination(), { stat: ['unavailable', 'ok', 'unavailable'] });
+    const place = failing(new MemoryDestination(), { list: ['unavailable', 'ok', 'unavailable'] });
     {
       await using stage = await under.area.openRun(runOf(), [place], { signal });
       await expect(fillSealAndCommit(stage)).rejects.toMatchObject({ code: 'unavailable' });

@@ -5,8 +5,9 @@ import type { Sig } from './sig.ts';
 /**
  * The local folder of one run, and the way from it to the destinations. Promises:
  * - room is reserved before it is used: `reserve` rejects with `exhausted` and the numbers, before anything is written;
- * - a segment given to `push` is on its way at once; `commit` resolves only when all of them, and then the manifest,
- *   are stored and were read back at every destination that the task requires;
+ * - a segment given to `push` is on its way at once to every destination, each at its own pace;
+ * - `commit` resolves as soon as all of them, and then the manifest, are stored and were confirmed at as many
+ *   destinations as the task requires; the others are `behind`, which staging remembers until they have caught up;
  * - after `seal` a crash is resumed by pushing what is there; before it, the run's litter is known and collected;
  * - so is a commit that fails for a reason that passes (told to stop, no right to act any more, a destination that
  *   says "later"): the run stays, with what it stored, and `Staging.recover` finds it;
@@ -36,6 +37,8 @@ export interface DestinationOutcome {
   /** As a person may see it. */
   readonly destination: string;
   readonly stored: boolean;
+  /** The backup exists without it; it gets its copy later, from staging or from another destination. */
+  readonly behind?: boolean;
   /** Why not. */
   readonly error?: ErrorRecord;
 }

@@ -1,10 +1,13 @@
-import type { Scope } from '../manifest.ts';
+import type { HoldfastError } from '../errors.ts';
+import type { Scope, SegmentEntry } from '../manifest.ts';
 import type { Destination } from './destination.ts';
 import type { Sig } from './sig.ts';
 import type { Stage } from './stage.ts';
 
 /** The local staging root: where runs are built before they are pushed, and where interrupted ones are found. */
 export interface Staging {
+  /** How many of so many destinations must hold a backup for it to count. */
+  required(destinations: number): number;
   /** Proves that the folder is there and takes writes; warns where it shares a disk with one of `neverOn`. */
   prepare(o: Sig & { readonly neverOn?: readonly string[] }): Promise<readonly string[]>;
   /**
@@ -12,12 +15,64 @@ export interface Staging {
    * process dies. @throws HoldfastError conflict, naming the holder
    */
   lock(task: string, destinations: readonly Destination[]): Promise<AsyncDisposable>;
-  openRun(run: StagedRun, destinations: readonly Destination[], o: Sig): Promise<Stage>;
+  /**
+   * One writer of a task's backups at one destination, on this machine: a run, or whoever brings that destination up to
+   * date. Undefined when another process has it, unless `wait`.
+   */
+  lockDestination(
+    task: string,
+    destination: Destination,
+    o: Sig & { readonly wait: boolean },
+  ): Promise<AsyncDisposable | undefined>;
+  /** `destinations` are all that the backup is for; `absent` are those of them that cannot take part now. */
+  openRun(
+    run: StagedRun,
+    destinations: readonly Destination[],
+    o: Sig & { readonly absent?: readonly AbsentDestination[] },
+  ): Promise<Stage>;
   /**
    * What interrupted runs of this task left here. Call it under the lock, and before a new run is opened: who finishes
    * what is sealed first never has more than one such run waiting per task and set of destinations.
    */
-  recover(task: string, destinations: readonly Destination[], o: Sig): Promise<readonly RecoveredRun[]>;
+  recover(
+    task: string,
+    destinations: readonly Destination[],
+    o: Sig & { readonly absent?: readonly AbsentDestination[] },
+  ): Promise<readonly RecoveredRun[]>;
+  /** Brings one committed backup to a destination that lacks it, and confirms it there. */
+  deliver(delivery: Delivery, o: Sig): Promise<Delivered>;
+  /**
+   * Committed runs that are kept here for destinations that are behind: `has` says of one whether it need not wait for
+   * that destination any more. What waits for none is removed.
+   */
+  settle(task: string, destination: Destination, has: (run: StagedRun) => boolean, o: Sig): Promise<void>;
+}
+
+export interface AbsentDestination {
+  readonly destination: Destination;
+  /** Why. */
+  readonly error: HoldfastError;
+}
+
+/** A committed backup on its way to one more destination. */
+export interface Delivery {
+  readonly task: string;
+  readonly chain: string;
+  readonly sequence: number;
+  /** Name of the manifest's file. */
+  readonly name: string;
+  readonly manifest: Uint8Array;
+  readonly segments: readonly SegmentEntry[];
+  readonly to: Destination;
+  /** Its place among the task's destinations. */
+  readonly index: number;
+  /** Destinations that hold it, the best first: what staging does not have any more comes from them. */
+  readonly from: readonly Destination[];
+}
+
+export interface Delivered {
+  /** What was sent, less what was there already. */
+  readonly bytes: number;
 }
 
 /** What staging remembers of a run, before the run does anything. */

@@ -46,7 +46,16 @@ export { freePort } from './servers/free-port.ts';
 export { findPostgres, newestPostgres, type PostgresInstallation } from './servers/postgres-installation.ts';
 export { PostgresServer, type PostgresSettings, type PostgresStopMode } from './servers/postgres-server.ts';
 export { Radosgw, type RadosgwOptions, type RadosgwUser, startRadosgw } from './servers/radosgw.ts';
+export { Proftpd, type ProftpdOptions, startProftpd } from './servers/proftpd.ts';
 export { quoteName, quoteText, runPsql } from './servers/run-psql.ts';
+export { Sshd, type SshdOptions, startSshd } from './servers/sshd.ts';
+export {
+  FaultySftp,
+  type FaultySftpOptions,
+  type SftpTrouble,
+  startFaultySftp,
+} from './servers/sshd-faulty.ts';
+export { makeSshKey, type SshKey, type SshKeyType } from './servers/sshd-keys.ts';
 export { type PostgresOptions, startPostgres, testSettings } from './servers/start-postgres.ts';
 export { type StandbyOptions, startStandby } from './servers/start-standby.ts';
 export { type TemporaryDatabase, temporaryDatabase } from './servers/temporary-database.ts';

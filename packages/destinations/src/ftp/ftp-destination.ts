@@ -1,0 +1,250 @@
+import {
+  type ByteRange,
+  type Clock,
+  type CredentialCommand,
+  type Destination,
+  type DestinationFeatures,
+  type DriverToken,
+  HoldfastError,
+  type ObjectInfo,
+  type Sig,
+  throwIfAborted,
+  type WriteOptions,
+} from '@holdfast/core';
+import { prefixParts } from '../keys.ts';
+import { portableParts } from '../portable-names.ts';
+import { reservedPrefix } from '../repository.ts';
+import { ftpError } from './errors.ts';
+import { FtpPlace } from './ftp-place.ts';
+import { listFolder, walk } from './listing.ts';
+import { ObjectWrite } from './object-write.ts';
+import { prepareFtp } from './prepare.ts';
+import { look, modifiedAt, removeEmptyFolders, removeFile } from './remote-files.ts';
+import type { FtpSession } from './session.ts';
+import { download } from './transfer.ts';
+import { removeParts, type Target } from './unfinished.ts';
+import { describeLocation, type FtpLocation } from './url.ts';
+
+export interface FtpOptions {
+  readonly location: FtpLocation;
+  readonly credentials?: CredentialCommand | undefined;
+  /** Which repository this place held when it was last used, as `repositoryId` said then. */
+  readonly expectedId?: string | undefined;
+  readonly clock: Clock;
+}
+
+const never = new AbortController().signal;
+
+/** A folder of an FTP server, over TLS or in the clear. */
+export class FtpDestination implements Destination {
+  readonly type = 'ftp';
+  readonly description: string;
+  readonly #options: FtpOptions;
+  readonly #place: FtpPlace;
+  #repositoryId: string | undefined;
+  #writeOnly = false;
+
+  constructor(options: FtpOptions) {
+    this.#options = options;
+    this.description = describeLocation(options.location);
+    this.#place = new FtpPlace({ ...options, description: this.description });
+  }
+
+  get features(): DestinationFeatures {
+    return {
+      conditionalWrite: false,
+      rangedRead: true,
+      resumableWrite: true,
+      storedChecksum: this.#place.checksum?.trustworthy ?? false,
+      writeOnly: this.#writeOnly,
+    };
+  }
+
+  get repositoryId(): string | undefined {
+    return this.#repositoryId;
+  }
+
+  get token(): DriverToken {
+    const { location, credentials } = this.#options;
+    const data = { location, credentials, expectedId: this.#repositoryId ?? this.#options.expectedId };
+    return { module: new URL('./worker.ts', import.meta.url).href, data };
+  }
+
+  async prepare(o: Sig & { readonly neverOn?: readonly string[] }): Promise<readonly string[]> {
+    throwIfAborted(o.signal);
+    const { clock, location } = this.#options;
+    const expectedId = this.#repositoryId ?? this.#options.expectedId;
+    const { description } = this;
+    return this.#telling('prepare', '', o.signal, async () => {
+      const found = await this.#place.use('transfer', o.signal, (session) =>
+        prepareFtp(session, {
+          description,
+          expectedId,
+          clock,
+          security: location.security,
+          signal: o.signal,
+        }),
+      );
+      this.#writeOnly = found.writeOnly;
+      this.#repositoryId = found.repositoryId;
+      return found.warnings;
+    });
+  }
+
+  async write(key: string, body: AsyncIterable<Uint8Array>, o: WriteOptions): Promise<ObjectInfo> {
+    throwIfAborted(o.signal);
+    const parts = portableParts(key);
+    return this.#telling('write', key, o.signal, async () => {
+      let left: { readonly write: ObjectWrite; readonly error: unknown } | undefined;
+      try {
+        return await this.#place.use('transfer', o.signal, async (session) => {
+          const write = new ObjectWrite({
+            target: targetOf(session, key, parts),
+            body,
+            options: o,
+            description: this.description,
+            locks: this.#place.locks,
+            checksum: this.#place.checksum,
+            onNoChecksum: () => this.#place.forgetChecksum(),
+          });
+          try {
+            return { key, bytes: await write.run(session) };
+          } catch (error) {
+            left = { write, error };
+            await session.unstoppable(() => write.cleanUp(session, error));
+            left = undefined;
+            throw error;
+          }
+        });
+      } catch (error) {
+        // The session was lost with the transfer. If there is no other one, nobody can clean up.
+        const after = left;
+        if (!after) throw error;
+        await this.#place
+          .use('short', never, (session) => after.write.cleanUp(session, after.error))
+          .catch(() => undefined);
+        throw after.error;
+      }
+    });
+  }
+
+  async *read(key: string, o: Sig & { readonly range?: ByteRange }): AsyncGenerator<Uint8Array> {
+    throwIfAborted(o.signal);
+    const parts = portableParts(key);
+    const lease = await this.#telling('read', key, o.signal, () => this.#place.lease('transfer', o.signal));
+    try {
+      const { session } = lease;
+      const { path } = targetOf(session, key, parts);
+      const bytes = await this.#telling('read', key, o.signal, () => this.#sizeOf(session, key, path));
+      const { start, length } = o.range ?? { start: 0, length: bytes };
+      if (!(start >= 0 && length >= 0 && start + length <= bytes)) {
+        throw new HoldfastError(
+          'out_of_range',
+          `${key} in ${this.description} has ${bytes} bytes, asked for ${length} from ${start}`,
+        );
+      }
+      if (length === 0) return;
+      let got = 0;
+      for await (const block of download(session, { command: `RETR ${path}`, start, length })) {
+        got += block.length;
+        yield block;
+        throwIfAborted(o.signal);
+      }
+      if (got < length) {
+        throw new HoldfastError(
+          'unavailable',
+          `${key} in ${this.description} ended after ${got} bytes, where ${length} were expected`,
+          { hint: 'look at the log of the server' },
+        );
+      }
+    } catch (error) {
+      throwIfAborted(o.signal);
+      throw this.#translated(error, 'read', key);
+    } finally {
+      lease[Symbol.dispose]();
+    }
+  }
+
+  async stat(key: string, o: Sig): Promise<ObjectInfo | undefined> {
+    throwIfAborted(o.signal);
+    const parts = portableParts(key);
+    return this.#telling('look at', key, o.signal, () =>
+      this.#place.use('short', o.signal, async (session) => {
+        const { path } = targetOf(session, key, parts);
+        const found = await look(session, path);
+        if (found.kind === 'none') return undefined;
+        if (found.kind === 'hidden') throw hidden(key, this.description);
+        const modifiedAtMs = found.modifiedAtMs ?? (await modifiedAt(session, path));
+        return { key, bytes: found.bytes, ...(modifiedAtMs !== undefined && { modifiedAtMs }) };
+      }),
+    );
+  }
+
+  async *list(prefix: string, o: Sig): AsyncGenerator<ObjectInfo> {
+    throwIfAborted(o.signal);
+    const { folders, rest } = prefixParts(prefix);
+    if (folders.some((name) => name.startsWith(reservedPrefix))) return;
+    const start = {
+      folder: folders.map((name) => `/${name}`).join(''),
+      keyPrefix: folders.map((name) => `${name}/`).join(''),
+      namePrefix: rest,
+    };
+    const list = (folder: string): ReturnType<typeof listFolder> =>
+      this.#telling('list', folder, o.signal, () =>
+        this.#place.use('short', o.signal, (session) => listFolder(session, session.root + folder)),
+      );
+    yield* walk(start, list, o);
+  }
+
+  async delete(key: string, o: Sig): Promise<void> {
+    throwIfAborted(o.signal);
+    const parts = portableParts(key);
+    await this.#telling('delete', key, o.signal, () =>
+      this.#place.use('short', o.signal, async (session) => {
+        const target = targetOf(session, key, parts);
+        throwIfAborted(o.signal);
+        await session.unstoppable(async () => {
+          await removeFile(session, target.path);
+          await removeParts(session, target);
+          await removeEmptyFolders(session, target.folder);
+        });
+      }),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#place[Symbol.dispose]();
+  }
+
+  async #sizeOf(session: FtpSession, key: string, path: string): Promise<number> {
+    const found = await look(session, path);
+    if (found.kind === 'file') return found.bytes;
+    if (found.kind === 'hidden') throw hidden(key, this.description);
+    throw new HoldfastError('not_found', `no object ${key} in ${this.description}`);
+  }
+
+  async #telling<T>(action: string, path: string, signal: AbortSignal, act: () => Promise<T>): Promise<T> {
+    try {
+      return await act();
+    } catch (error) {
+      throwIfAborted(signal);
+      throw this.#translated(error, action, path);
+    }
+  }
+
+  #translated(error: unknown, action: string, path: string): HoldfastError {
+    const { description } = this;
+    return ftpError(error, { description, location: this.#options.location, action, path });
+  }
+}
+
+function targetOf({ root }: FtpSession, key: string, parts: readonly string[]): Target {
+  const folder = [root, ...parts.slice(0, -1)].join('/');
+  return { key, folder, path: `${folder}/${parts.at(-1)}` };
+}
+
+function hidden(key: string, place: string): HoldfastError {
+  return new HoldfastError('permission_denied', `the user may not look at ${key} in ${place}`, {
+    hint: 'let the user read and list, or read with the credentials of one who may',
+  });
+}

@@ -5,12 +5,15 @@ import type {
   DestinationOutcome,
   Finding,
   Mark,
+  ObjectAccess,
   Observer,
   Scope,
   Source,
   SourceIdentity,
   Staging,
   TaskType,
+  ThawTier,
+  ThawWay,
 } from '@holdfast/core';
 
 /** What every verb works with; put together by the service. */
@@ -104,6 +107,20 @@ export interface BackupListing {
   readonly startedAtMs: number;
   readonly finishedAtMs: number;
   readonly restorable: boolean;
+  /** Of its segments, those that the place's listing says are in cold storage; absent: none. */
+  readonly cold?: ColdStock;
+}
+
+/** How many segments, and their bytes. */
+export interface Volume {
+  readonly segments: number;
+  readonly bytes: number;
+}
+
+/** What lies in classes of storage that have to be thawed before it can be read, thawed or not. */
+export interface ColdStock extends Volume {
+  /** As the place names them, sorted. */
+  readonly storageClasses: readonly string[];
 }
 
 export interface CheckRequest {
@@ -141,6 +158,8 @@ export interface CheckReport {
   readonly chunks: number;
   readonly rows: number;
   readonly storedBytes: number;
+  /** Only looked at, whether they are there and of the right size, because they are cold; absent: all was read. */
+  readonly unread?: ColdStock & { readonly chunks: number };
   readonly durationMs: number;
 }
 
@@ -153,6 +172,16 @@ export interface RestoreRequest {
   readonly verify: boolean;
   /** How long to wait for another restore into the same target. */
   readonly startTimeoutMs: number;
+  /** Undefined: what would have to be thawed first is not restored. */
+  readonly thaw?: ThawRequest;
+}
+
+export interface ThawRequest {
+  readonly tier: ThawTier;
+  /** How long it shall stay readable, where it goes back by itself. */
+  readonly days: number;
+  /** False: the restore ends when everything was asked for, unless nothing has to be waited for. */
+  readonly wait: boolean;
 }
 
 export interface RestoreTools extends Tools {
@@ -185,10 +214,50 @@ export interface RestorePlanSummary {
   readonly target: string;
   /** What stands in the way at the target. */
   readonly problems: readonly Finding[];
+  /** Absent: nothing of what is read lies in cold storage. */
+  readonly cold?: ColdPlan;
+}
+
+/** What a restore reads from classes of storage that have to be thawed first. */
+export interface ColdPlan {
+  /** Everything that it reads, cold or not. */
+  readonly reads: Volume;
+  readonly segments: readonly ColdSegment[];
+  /** The same by class, sorted by name. */
+  readonly classes: readonly ColdClass[];
+  /** How what is cold can be thawed: the ways of its classes that the place has. */
+  readonly ways: readonly ThawWay[];
+}
+
+export interface ColdSegment {
+  /** Of its object at the destination. */
+  readonly key: string;
+  readonly bytes: number;
+  readonly storageClass: string;
+  readonly access: ObjectAccess;
+}
+
+export interface ColdClass extends Readonly<Record<ObjectAccess, Volume>> {
+  readonly storageClass: string;
+}
+
+/** What a restore that does not wait has asked for. */
+export interface ThawReport {
+  readonly tier: ThawTier;
+  readonly days: number;
+  /** By this run. */
+  readonly asked: Volume;
+  /** Asked for before, and not readable yet. */
+  readonly thawing: Volume;
+  readonly thawed: Volume;
+  /** Of what this run has asked for: when the place should have it ready, by this node's clock. Absent: it asked for nothing. */
+  readonly readyByMs?: number;
 }
 
 export interface RestoreReport {
   readonly plan: RestorePlanSummary;
+  /** Set: nothing was restored yet, because this has to be thawed first. */
+  readonly thawing?: ThawReport;
   readonly tables: number;
   readonly rows: number;
   readonly verified: boolean;

@@ -7,6 +7,7 @@ export { listed, listedKeys, type OpenEmpty, reopen } from './contracts/destinat
 export type { OpenExpecting } from './contracts/destination-repository.ts';
 export { describeSource, type OpenSource, type SourceHarness, type SourcePlace } from './contracts/source.ts';
 export { printed } from './contracts/source-reading.ts';
+export { ColdMemoryDestination, type ColdMemoryOptions } from './fakes/cold-memory-destination.ts';
 export { type FailingDestination, failing, type Script, type Step, type Verb } from './fakes/failing.ts';
 export {
   type FailingStore,

@@ -17,6 +17,8 @@ export interface FoundChain {
   readonly problems: readonly ChainProblem[];
   /** Stored bytes of each object below the chain, by file name. */
   readonly objects: ReadonlyMap<string, number>;
+  /** Storage classes of those that the listing says have to be thawed, or are thawed, by file name. */
+  readonly cold?: ReadonlyMap<string, string>;
 }
 
 export interface ChainProblem {

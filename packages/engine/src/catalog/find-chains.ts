@@ -19,6 +19,12 @@ export interface FoundTask {
   readonly strays: readonly string[];
 }
 
+/** Sizes and cold storage classes of a chain's files, by name. */
+interface ChainFiles {
+  readonly objects: Map<string, number>;
+  readonly cold: Map<string, string>;
+}
+
 /** Manifests of a large database are some megabytes; anything beyond this is not one. */
 const manifestBytesMax = 512 * 1024 * 1024;
 const readsMax = 8;
@@ -28,10 +34,11 @@ export async function findTasks(
   destination: Destination,
   o: Sig & { readonly task?: string | undefined },
 ): Promise<FoundTask[]> {
-  const folders = new Map<string, Map<string, Map<string, number>>>();
+  const folders = new Map<string, Map<string, ChainFiles>>();
   const strays = new Map<string, string[]>();
   const prefix = o.task === undefined ? '' : `${o.task}/`;
-  for await (const { key, bytes } of destination.list(prefix, { signal: o.signal })) {
+  for await (const info of destination.list(prefix, { signal: o.signal })) {
+    const { key, bytes } = info;
     const [task = '', chain = '', file = '', ...deeper] = key.split('/');
     if (!namePattern.test(task)) continue;
     if (deeper.length > 0 || !isChainName(chain) || !parseBackupFile(file)) {
@@ -40,18 +47,22 @@ export async function findTasks(
       strays.set(task, stray);
       continue;
     }
-    const chains = folders.get(task) ?? new Map<string, Map<string, number>>();
+    const chains = folders.get(task) ?? new Map<string, ChainFiles>();
     folders.set(task, chains);
-    const objects = chains.get(chain) ?? new Map<string, number>();
-    chains.set(chain, objects);
-    objects.set(file, bytes);
+    const files = chains.get(chain) ?? {
+      objects: new Map<string, number>(),
+      cold: new Map<string, string>(),
+    };
+    chains.set(chain, files);
+    files.objects.set(file, bytes);
+    if (info.access) files.cold.set(file, info.storageClass ?? '');
   }
   const tasks: FoundTask[] = [];
   for (const [task, chains] of [...folders].sort(([a], [b]) => (a < b ? -1 : 1))) {
     const found: FoundChain[] = [];
     const stray = strays.get(task) ?? [];
-    for (const [chain, objects] of [...chains].sort(([a], [b]) => (a < b ? 1 : -1))) {
-      const one = await findChain(destination, task, chain, objects, o);
+    for (const [chain, { objects, cold }] of [...chains].sort(([a], [b]) => (a < b ? 1 : -1))) {
+      const one = { ...(await findChain(destination, task, chain, objects, o)), cold };
       if (one.backups.length > 0 || one.problems.length > 0) found.push(one);
       stray.push(...unnamed(one).map((file) => `${task}/${chain}/${file}`));
     }
@@ -105,6 +116,13 @@ function manifestProblem(error: unknown, key: string, chain: string, file: strin
   if (failure.code === 'corrupt') return { kind: 'altered manifest', key, backup, detail: failure.reason };
   if (failure.code === 'unsupported') return { kind: 'unsupported', key, backup, detail: failure.reason };
   if (failure.code === 'not_found') return { kind: 'missing', key, backup, detail: failure.reason };
+  if (failure.code === 'precondition_failed')
+    throw new HoldfastError(failure.code, failure.reason, {
+      cause: failure,
+      hint:
+        failure.hint ??
+        'if a rule of the place moved the manifest into cold storage: thaw it there, and keep such rules from manifests',
+    });
   throw failure;
 }
 

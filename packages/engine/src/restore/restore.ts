@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { addDigests, emptyDigest, HoldfastError, RowDigest, relationOf, type Sig } from '@holdfast/core';
-import type { RestoreReport, RestoreRequest, RestoreTools } from '../api.ts';
+import type { ColdSegment, RestoreReport, RestoreRequest, RestoreTools } from '../api.ts';
 import { stopwatch } from '../backup/stopwatch.ts';
 import { Pool } from '../pool/pool.ts';
 import { blamingDamage } from '../read/blaming-damage.ts';
@@ -9,8 +9,10 @@ import { openChunk } from '../read/open-chunk.ts';
 import { fold } from './fold.ts';
 import type { LoadInit, LoadJob, LoadResult } from './load-role.ts';
 import { Overlay, type OverlayToken } from './overlay.ts';
-import { openPlan, type Plan } from './plan.ts';
+import { findWanted, openPlan, type Plan, type Wanted } from './plan.ts';
+import { refuse } from './refuse.ts';
 import { restoreImage } from './restore-image.ts';
+import { blamingCold, thawFirst } from './thaw-first.ts';
 import type { ReadBack, VerifyInit } from './verify-role.ts';
 
 /** Below this, threads cost more than they bring. */
@@ -26,13 +28,32 @@ type Sent = Map<string, { rows: number; digest: string }>;
  */
 export async function restore(request: RestoreRequest, tools: RestoreTools, o: Sig): Promise<RestoreReport> {
   const watch = stopwatch(tools.clock);
-  await using plan = await openPlan(request, tools, o);
-  refuse(plan);
+  const wanted = await findWanted(request, tools, o);
+  const waiting = await thawFirst(wanted, request, tools, o);
+  if (waiting) return { ...nothingYet, ...waiting, durationsMs: watch.laps() };
+  if (wanted.cold.length > 0) watch.lap('thaw');
+  return blamingCold(wanted, tools, o, async () => {
+    const cold = wanted.cold.map((segment): ColdSegment => ({ ...segment, access: 'thawed' }));
+    const readable: Wanted = { ...wanted, cold };
+    await using plan = await openPlan(readable, request, tools, o);
+    refuse(plan);
+    watch.lap('plan');
+    return await carryOut(plan, request, { ...tools, watch }, o);
+  });
+}
+
+const nothingYet = { tables: 0, rows: 0, verified: false, resumedLoads: 0, notices: [] } as const;
+
+async function carryOut(
+  plan: Plan,
+  request: RestoreRequest,
+  { watch, ...tools }: RestoreTools & { readonly watch: ReturnType<typeof stopwatch> },
+  o: Sig,
+): Promise<RestoreReport> {
   const notices = plan.content.inexact.map(
     (path) => `${path} comes as of the backup before the moment: its changes are not in the log`,
   );
   const { target } = plan;
-  watch.lap('plan');
   const image = plan.summary.type === 'snapshot';
   if (request.verify && image)
     notices.push('nothing was read back: what a snapshot holds is proved by its checksums, not by its rows');
@@ -61,20 +82,6 @@ export async function restore(request: RestoreRequest, tools: RestoreTools, o: S
     durationsMs: watch.laps(),
     notices,
   };
-}
-
-function refuse(plan: Plan): void {
-  const errors = plan.summary.problems.filter(({ ok, severity }) => !ok && severity === 'error');
-  const [first] = errors;
-  if (!first) return;
-  const hints = errors.flatMap(({ hint }) => (hint === undefined ? [] : [hint]));
-  throw new HoldfastError(
-    first.code ?? 'precondition_failed',
-    errors.map(({ message }) => message).join('; '),
-    {
-      hint: [...new Set(hints)].join('; ') || undefined,
-    },
-  );
 }
 
 async function restoreRows(

@@ -1,4 +1,9 @@
-import { randomBytes } from 'node:crypto';
+import {
+  ContainerClient,
+  ContainerSASPermissions,
+  generateBlobSASQueryParameters,
+  StorageSharedKeyCredential,
+} from '@azure/storage-blob';
 import { type Clock, type CredentialCommand, SystemClock } from '@holdfast/core';
 import { type AzuriteServer, startAzurite } from '@holdfast/testing';
 import { afterAll, beforeAll } from 'vitest';
@@ -49,7 +54,39 @@ export async function openAzure(server: AzuriteServer, place: Place = {}): Promi
   return new AzureDestination({ location, credentials, clock });
 }
 
-/** No name that another test has. */
-export function newName(): string {
-  return `t${randomBytes(6).toString('hex')}`;
+export interface SasOptions {
+  readonly permissions?: string;
+  readonly expiresInMs?: number;
+}
+
+/** A shared access signature of a container, for an hour and everything unless said. */
+export function sasOf(server: AzuriteServer, containerName: string, o: SasOptions = {}): string {
+  const { permissions = 'rcwdl', expiresInMs = 3_600_000 } = o;
+  return generateBlobSASQueryParameters(
+    {
+      containerName,
+      permissions: ContainerSASPermissions.parse(permissions),
+      expiresOn: new Date(new SystemClock().now() + expiresInMs),
+    },
+    new StorageSharedKeyCredential(server.account, server.accountKey),
+  ).toString();
+}
+
+/** The service as it is without the driver. */
+export function rawContainer(server: AzuriteServer, container: string): ContainerClient {
+  const credential = new StorageSharedKeyCredential(server.account, server.accountKey);
+  return new ContainerClient(`${server.endpoint}/${container}`, credential, {
+    retryOptions: { maxTries: 1 },
+  });
+}
+
+/** Sizes of what unfinished writes have left under a name. */
+export async function leftUnder(server: AzuriteServer, container: string, name: string): Promise<number[]> {
+  try {
+    const list = await rawContainer(server, container).getBlockBlobClient(name).getBlockList('uncommitted');
+    return (list.uncommittedBlocks ?? []).map((block) => block.size);
+  } catch (error) {
+    if ((error as { statusCode?: number }).statusCode === 404) return [];
+    throw error;
+  }
 }

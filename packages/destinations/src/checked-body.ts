@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { HoldfastError, type Sig } from '@holdfast/core';
 import { blocksOf } from './abort.ts';
+import { tellUnsent } from './body.ts';
 
 export interface CheckedBodyOptions extends Sig {
   readonly key: string;
@@ -26,6 +27,11 @@ export class CheckedBody implements AsyncIterable<Uint8Array> {
   /** What was yielded so far. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** So many of the bytes that were read last are stored already, and were not sent. */
+  unsent(bytes: number): void {
+    tellUnsent(this.#body, bytes);
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {

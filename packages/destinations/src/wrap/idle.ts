@@ -1,7 +1,7 @@
 import { type Clock, HoldfastError } from '@holdfast/core';
 
 /** How long an attempt that was told to stop may take to do so. */
-const stopMaxMs = 10_000;
+const stopMaxMs = 30_000;
 
 /** Ends an attempt in which nothing moves: a server that accepts and never answers is not noticed otherwise. */
 export class Idle {
@@ -12,6 +12,8 @@ export class Idle {
   readonly #expired = new AbortController();
   readonly #ended = new AbortController();
   #movedMs: number;
+  #held = 0;
+  #leftBehind = false;
 
   constructor(clock: Clock, idleMaxMs: number, signal: AbortSignal) {
     this.#clock = clock;
@@ -24,6 +26,22 @@ export class Idle {
   /** Something moved. */
   touch(): void {
     this.#movedMs = this.#clock.elapsed();
+  }
+
+  /** The attempt did not stop when it was told to: it may still do something. */
+  get leftBehind(): boolean {
+    return this.#leftBehind;
+  }
+
+  /** Until disposed, the wait is for the caller: it does not count. */
+  hold(): Disposable {
+    this.#held += 1;
+    return {
+      [Symbol.dispose]: () => {
+        this.#held -= 1;
+        this.touch();
+      },
+    };
   }
 
   end(): void {
@@ -57,6 +75,7 @@ export class Idle {
   async #guard(): Promise<void> {
     try {
       for (;;) {
+        if (this.#held > 0) this.touch();
         const leftMs = this.#movedMs + this.#idleMaxMs - this.#clock.elapsed();
         if (leftMs <= 0) break;
         await this.#clock.sleep(leftMs, this.#ended.signal);
@@ -79,16 +98,17 @@ export class Idle {
         } catch {
           return;
         }
+        this.#leftBehind = true;
         // `internal` is not tried again: the attempt that hangs could still store something.
         reject(
           new HoldfastError('internal', `the destination did not stop within ${stopMaxMs / 1000} seconds`, {
-            cause: this.#expired.signal.reason,
+            cause: this.signal.reason,
             hint: 'it hangs in the operating system or a library; the process may have to be ended',
           }),
         );
       };
-      if (this.#expired.signal.aborted) void give();
-      else this.#expired.signal.addEventListener('abort', () => void give(), { once: true });
+      if (this.signal.aborted) void give();
+      else this.signal.addEventListener('abort', () => void give(), { once: true });
     });
   }
 }

@@ -17,22 +17,28 @@ import { type RetryNotice, withRetries } from './retry.ts';
 const { signal } = new AbortController();
 const limits = { attemptsMax: 4, waitFirstMs: 1, waitMaxMs: 2 };
 
-describeDestination('retry', async () =>
-  withRetries(new MemoryDestination(), { clock: new SystemClock(), ...limits }),
+describeDestination(
+  'retry',
+  async () => withRetries(new MemoryDestination(), { clock: new SystemClock(), ...limits }),
+  { largeBytes: 1_000_000 },
 );
 
-describeDestination('retry, over a place where every verb fails three times', async () => {
-  const three = ['unavailable', 'timeout', 'exhausted'] as const;
-  const script: Script = {
-    prepare: three,
-    write: three,
-    read: three,
-    stat: three,
-    list: three,
-    delete: three,
-  };
-  return withRetries(failing(new MemoryDestination(), script), { clock: new SystemClock(), ...limits });
-});
+describeDestination(
+  'retry, over a place where every verb fails three times',
+  async () => {
+    const three = ['unavailable', 'timeout', 'exhausted'] as const;
+    const script: Script = {
+      prepare: three,
+      write: three,
+      read: three,
+      stat: three,
+      list: three,
+      delete: three,
+    };
+    return withRetries(failing(new MemoryDestination(), script), { clock: new SystemClock(), ...limits });
+  },
+  { largeBytes: 1_000_000 },
+);
 
 function retrying(script: Script): {
   inner: ReturnType<typeof failing>;

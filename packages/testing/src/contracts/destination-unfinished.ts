@@ -4,17 +4,14 @@ import { bodyOf, collect, gatedBody, seededBytes, sha256Of } from './destination
 import { listedKeys, never, type OpenEmpty, reopen } from './destination-handles.ts';
 
 const signal = never;
-const mebibyte = 1_048_576;
 const key = 'task/chain/large';
 
-/** So large that places which take an object in parts have stored some of them when it breaks off. */
-const size = 20 * mebibyte + 11;
-const sentBytes = 18 * mebibyte;
-const first = seededBytes(size, 1);
-const second = seededBytes(size, 2);
-
 /** What a write that may be gone on with leaves behind: nothing that anybody sees, or that gets into another object. */
-export function describeUnfinished(open: OpenEmpty): void {
+export function describeUnfinished(open: OpenEmpty, largeBytes: number): void {
+  const size = largeBytes + 11;
+  const sentBytes = Math.floor(largeBytes * 0.9);
+  const first = seededBytes(size, 1);
+  const second = seededBytes(size, 2);
   describe('unfinished writes', () => {
     for (const [how, breakOff] of [
       ['whose body breaks', breakBody],
@@ -22,7 +19,7 @@ export function describeUnfinished(open: OpenEmpty): void {
     ] as const) {
       test(`a resumable write ${how} is not seen, and the next one stores the whole`, async () => {
         await using place = await open();
-        await breakOff(place, first);
+        await breakOff(place, first, sentBytes);
         await using other = await reopen(place);
         for (const handle of [place, other]) await expectUnseen(handle);
         // As a process that starts anew does it.
@@ -33,7 +30,7 @@ export function describeUnfinished(open: OpenEmpty): void {
 
     test('a resumable write that breaks off several times ends whole', async () => {
       await using place = await open();
-      for (const bytes of [100_000, 6 * mebibyte, sentBytes, 0]) {
+      for (const bytes of [100_000, Math.floor(size / 3), sentBytes, 0]) {
         await breakBody(place, first, bytes);
         await expectUnseen(place);
       }
@@ -43,15 +40,15 @@ export function describeUnfinished(open: OpenEmpty): void {
 
     test('what another content of the same size has left does not get into the object', async () => {
       await using place = await open();
-      await breakBody(place, first);
+      await breakBody(place, first, sentBytes);
       await write(place, second);
       await expectStored(place, second);
     });
 
     test('nor does what was left of another size', async () => {
       await using place = await open();
-      await breakBody(place, first);
-      const shorter = first.subarray(0, 7 * mebibyte);
+      await breakBody(place, first, sentBytes);
+      const shorter = first.subarray(0, Math.floor(size / 2));
       await write(place, shorter);
       await expectStored(place, shorter);
     });
@@ -76,7 +73,7 @@ export function describeUnfinished(open: OpenEmpty): void {
     test('an object stays as it was while a resumable write of its key is unfinished', async () => {
       await using place = await open();
       await place.write(key, bodyOf(Buffer.from('as it was')), { signal });
-      await breakBody(place, first);
+      await breakBody(place, first, sentBytes);
       expect((await collect(place.read(key, { signal }))).toString()).toBe('as it was');
       await write(place, first);
       await expectStored(place, first);
@@ -84,7 +81,7 @@ export function describeUnfinished(open: OpenEmpty): void {
 
     test('delete takes away what an unfinished write has left, too', async () => {
       await using place = await open();
-      await breakBody(place, first);
+      await breakBody(place, first, sentBytes);
       await place.delete(key, { signal });
       await expectUnseen(place);
       await write(place, first);
@@ -95,7 +92,7 @@ export function describeUnfinished(open: OpenEmpty): void {
 
     test('a write that is not resumable makes its own object, whatever was left', async () => {
       await using place = await open();
-      await breakBody(place, first);
+      await breakBody(place, first, sentBytes);
       await place.write(key, bodyOf(second), { signal, ifAbsent: true, sizeBytes: size });
       await expectStored(place, second);
     });
@@ -118,7 +115,7 @@ export function describeUnfinished(open: OpenEmpty): void {
       test(`resumable writers of ${what} at the same time make no mixture`, async () => {
         await using place = await open();
         await using other = await reopen(place);
-        await breakBody(place, first);
+        await breakBody(place, first, sentBytes);
         const outcomes = await Promise.allSettled([write(place, first), write(other, theirs)]);
         for (const outcome of outcomes) {
           if (outcome.status === 'rejected') expect(outcome.reason).toMatchObject({ name: 'HoldfastError' });
@@ -168,15 +165,15 @@ async function* brokenBody(bytes: Uint8Array, sent: number): AsyncGenerator<Uint
 async function breakBody(
   place: Destination,
   bytes: Uint8Array,
-  ...[sent = sentBytes, o]: [sent?: number, o?: Partial<WriteOptions>]
+  ...[sent, o]: [sent: number, o?: Partial<WriteOptions>]
 ): Promise<void> {
   const writing = place.write(key, brokenBody(bytes, sent), promised(bytes, o));
   await expect(writing).rejects.toMatchObject({ code: 'unavailable' });
 }
 
-async function abortWrite(place: Destination, bytes: Uint8Array): Promise<void> {
+async function abortWrite(place: Destination, bytes: Uint8Array, sent: number): Promise<void> {
   const controller = new AbortController();
-  const body = gatedBody(bytes.subarray(0, sentBytes), bytes.subarray(sentBytes));
+  const body = gatedBody(bytes.subarray(0, sent), bytes.subarray(sent));
   const writing = place.write(key, body, promised(bytes, { signal: controller.signal }));
   await body.reached;
   controller.abort();

@@ -9,9 +9,13 @@ import { describeUnfinished } from './destination-unfinished.ts';
 export interface DestinationContractOptions {
   /** Of a single test; for servers that need long. */
   readonly timeoutMs?: number;
+  /** Of objects whose writes break off: so large that a place which takes them in parts has stored some of those. */
+  readonly largeBytes?: number;
   /** Wanted of a driver that marks its places: that it refuses one with another repository is tested with this. */
   readonly expecting?: OpenExpecting;
 }
+
+const largeBytes = 20 * 1_048_576;
 
 /**
  * The contract of `Destination`: one test per clause of its comment. Whatever implements the port is under it:
@@ -27,7 +31,7 @@ export function describeDestination(
   describe(`destination ${name}`, { timeout: options.timeoutMs ?? 60_000 }, () => {
     describeObjects(open);
     describeFailures(open);
-    describeUnfinished(open);
+    describeUnfinished(open, options.largeBytes ?? largeBytes);
     describeKeys(open);
     describeRepository(open, options.expecting);
   });

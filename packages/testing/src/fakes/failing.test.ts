@@ -5,7 +5,9 @@ import { never } from '../contracts/destination-handles.ts';
 import { failing } from './failing.ts';
 import { MemoryDestination } from './memory-destination.ts';
 
-describeDestination('failing, with nothing to fail', async () => failing(new MemoryDestination()));
+describeDestination('failing, with nothing to fail', async () => failing(new MemoryDestination()), {
+  largeBytes: 1_000_000,
+});
 
 const signal = never;
 const body = bodyOf(Buffer.from('0123456789'));

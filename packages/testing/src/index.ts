@@ -44,10 +44,11 @@ export { type ProxyMode, TcpProxy, type TcpProxyOptions } from './faults/tcp-pro
 export { type AzuriteOptions, startAzurite } from './servers/azurite.ts';
 export { AzuriteServer } from './servers/azurite-server.ts';
 export { freePort } from './servers/free-port.ts';
+export { FtpStub, type FtpStubBehaviour } from './servers/ftp-stub.ts';
 export { findPostgres, newestPostgres, type PostgresInstallation } from './servers/postgres-installation.ts';
 export { PostgresServer, type PostgresSettings, type PostgresStopMode } from './servers/postgres-server.ts';
-export { Radosgw, type RadosgwOptions, type RadosgwUser, startRadosgw } from './servers/radosgw.ts';
 export { Proftpd, type ProftpdOptions, startProftpd } from './servers/proftpd.ts';
+export { Radosgw, type RadosgwOptions, type RadosgwUser, startRadosgw } from './servers/radosgw.ts';
 export { quoteName, quoteText, runPsql } from './servers/run-psql.ts';
 export { Sshd, type SshdOptions, startSshd } from './servers/sshd.ts';
 export {

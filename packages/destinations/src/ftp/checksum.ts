@@ -13,8 +13,8 @@ export interface ServerChecksum {
 
 /** The best first. */
 const ways: readonly ServerChecksum[] = [
-  { command: 'XSHA256', algorithm: 'sha256', trustworthy: true },
   { command: 'HASH', algorithm: 'sha256', trustworthy: true },
+  { command: 'XSHA256', algorithm: 'sha256', trustworthy: true },
   { command: 'XSHA512', algorithm: 'sha512', trustworthy: true },
   { command: 'XSHA1', algorithm: 'sha1', trustworthy: true },
   { command: 'XMD5', algorithm: 'md5', trustworthy: true },
@@ -39,14 +39,14 @@ export async function askChecksum(
     const chosen = await session.ask('OPTS HASH SHA-256');
     if (!isDone(chosen)) return { refused: chosen };
   }
+  // After the older commands a blank ends the name, unless it is in quotes.
+  const name = way.command !== 'HASH' && path.includes(' ') ? `"${path}"` : path;
   // The server reads the whole file.
-  const reply = await session.ask(`${way.command} ${path}`, { patient: true });
-  const text = reply.message.replaceAll(path, '');
-  const digits = new RegExp(
-    `(?:^|\\s)([0-9a-f]{${way.algorithm === 'crc32' ? '1,8' : lengthOf(way)}})(?=\\s|$)`,
-    'i',
-  );
-  const found = isDone(reply) ? digits.exec(text.slice(3).replace(/SHA-256\s+\d+-\d+/i, ''))?.[1] : undefined;
+  const reply = await session.ask(`${way.command} ${name}`, { patient: true });
+  const line = (reply.message.split('\n').at(-1) ?? '').slice(3).replace(path, '');
+  const length = way.algorithm === 'crc32' ? '1,8' : lengthOf(way);
+  const digits = new RegExp(`(?:^|\\s)([0-9a-f]{${length}})(?=\\s|$)`, 'i');
+  const found = isDone(reply) ? digits.exec(line)?.[1] : undefined;
   if (found === undefined) return { refused: reply };
   return { digits: way.algorithm === 'crc32' ? found.padStart(8, '0').toLowerCase() : found.toLowerCase() };
 }

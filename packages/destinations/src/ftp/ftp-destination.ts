@@ -11,7 +11,7 @@ import {
   throwIfAborted,
   type WriteOptions,
 } from '@holdfast/core';
-import { prefixParts } from '../keys.ts';
+import { notAKey, prefixParts } from '../keys.ts';
 import { portableParts } from '../portable-names.ts';
 import { reservedPrefix } from '../repository.ts';
 import { ftpError } from './errors.ts';
@@ -33,6 +33,7 @@ export interface FtpOptions {
   readonly clock: Clock;
 }
 
+const partsMax = 64;
 const never = new AbortController().signal;
 
 /** A folder of an FTP server, over TLS or in the clear. */
@@ -93,7 +94,7 @@ export class FtpDestination implements Destination {
 
   async write(key: string, body: AsyncIterable<Uint8Array>, o: WriteOptions): Promise<ObjectInfo> {
     throwIfAborted(o.signal);
-    const parts = portableParts(key);
+    const parts = ftpParts(key);
     return this.#telling('write', key, o.signal, async () => {
       let left: { readonly write: ObjectWrite; readonly error: unknown } | undefined;
       try {
@@ -130,7 +131,7 @@ export class FtpDestination implements Destination {
 
   async *read(key: string, o: Sig & { readonly range?: ByteRange }): AsyncGenerator<Uint8Array> {
     throwIfAborted(o.signal);
-    const parts = portableParts(key);
+    const parts = ftpParts(key);
     const lease = await this.#telling('read', key, o.signal, () => this.#place.lease('transfer', o.signal));
     try {
       const { session } = lease;
@@ -167,7 +168,7 @@ export class FtpDestination implements Destination {
 
   async stat(key: string, o: Sig): Promise<ObjectInfo | undefined> {
     throwIfAborted(o.signal);
-    const parts = portableParts(key);
+    const parts = ftpParts(key);
     return this.#telling('look at', key, o.signal, () =>
       this.#place.use('short', o.signal, async (session) => {
         const { path } = targetOf(session, key, parts);
@@ -198,7 +199,7 @@ export class FtpDestination implements Destination {
 
   async delete(key: string, o: Sig): Promise<void> {
     throwIfAborted(o.signal);
-    const parts = portableParts(key);
+    const parts = ftpParts(key);
     await this.#telling('delete', key, o.signal, () =>
       this.#place.use('short', o.signal, async (session) => {
         const target = targetOf(session, key, parts);
@@ -236,6 +237,13 @@ export class FtpDestination implements Destination {
     const { description } = this;
     return ftpError(error, { description, location: this.#options.location, action, path });
   }
+}
+
+/** Servers walk a path from its beginning for each of its parts, and again for each command: some minutes at 400. */
+function ftpParts(key: string): readonly string[] {
+  const parts = portableParts(key);
+  if (parts.length <= partsMax) return parts;
+  throw notAKey(key, `it has more than ${partsMax} parts`);
 }
 
 function targetOf({ root }: FtpSession, key: string, parts: readonly string[]): Target {

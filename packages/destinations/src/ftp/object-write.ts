@@ -12,7 +12,7 @@ import {
   removeFolder,
   rename,
 } from './remote-files.ts';
-import { refused } from './replies.ts';
+import { refusalOf, refused } from './replies.ts';
 import type { FtpSession } from './session.ts';
 import { skipTo } from './skip.ts';
 import { download, NotBegun, upload } from './transfer.ts';
@@ -189,8 +189,11 @@ export class ObjectWrite {
         await upload(session, { command: `STOR ${this.#temporary}`, ...o });
         return;
       } catch (error) {
-        if (!(error instanceof NotBegun) || attempt === folderAttemptsMax) throw error;
-        if (folder === '' || (await isFolder(session, folder))) throw error;
+        if (!(error instanceof NotBegun) || attempt === folderAttemptsMax || folder === '') throw error;
+        const refusal = refusalOf(error.reply, this.#temporary);
+        if (refusal !== 'missing' && refusal !== 'unknown') throw error;
+        // Looked at afterwards it may be there: another writer has made it. Then the next refusal says why.
+        if (refusal === 'unknown' && attempt > 1 && (await isFolder(session, folder))) throw error;
         await makeFolder(session, folder);
       }
     }

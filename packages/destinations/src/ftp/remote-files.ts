@@ -17,7 +17,7 @@ export async function look(session: FtpSession, path: string): Promise<Found> {
     const reply = await session.ask(`MLST ${path}`);
     if (isDone(reply)) {
       const facts = reply.message.split('\n').flatMap((line) => parseFacts(line) ?? [])[0];
-      if (!facts || facts.type !== 'file') return { kind: 'none' };
+      if (facts?.type !== 'file') return { kind: 'none' };
       if (facts.bytes !== undefined) return { kind: 'file', ...facts, bytes: facts.bytes };
     } else if (!isUnknownCommand(reply)) return missing(reply, path);
   }

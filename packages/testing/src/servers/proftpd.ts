@@ -16,6 +16,8 @@ export interface ProftpdOptions {
   readonly sessionReuse?: boolean;
   /** Further lines of its configuration, in `<Global>`. */
   readonly settings?: readonly string[];
+  /** An existing folder to be the user's home. */
+  readonly home?: string;
   /** Load these as well; without `.c`. */
   readonly modules?: readonly string[];
 }
@@ -50,7 +52,7 @@ export class Proftpd implements AsyncDisposable {
     this.implicitPort = parts.ports[1];
     this.passive = [parts.ports[2], parts.ports[2] + passivePorts - 1];
     this.folder = parts.folder;
-    this.home = parts.folder.join('home');
+    this.home = parts.options.home ?? parts.folder.join('home');
   }
 
   /** A URL of a folder below the user's home, with the login in it. */
@@ -181,7 +183,7 @@ async function makeParts(options: ProftpdOptions): Promise<ProftpdParts> {
 
 async function makeUser(server: Proftpd): Promise<void> {
   const { uid = process.getuid?.() ?? 0, gid = process.getgid?.() ?? 0 } = await serverAccount('nobody');
-  await mkdir(server.home);
+  await mkdir(server.home, { recursive: true });
   await chown(server.home, uid, gid);
   const hash = (await runProgram('openssl', ['passwd', '-6', server.password])).trim();
   const file = server.folder.join('passwd');

@@ -5,6 +5,7 @@ import type { Destination } from '@holdfast/core';
 import {
   bodyOf,
   collect,
+  FakeClock,
   FtpStub,
   type FtpStubBehaviour,
   gatedBody,
@@ -48,8 +49,21 @@ describe('a server', () => {
     for (const key of ['a', 'b', 'c']) {
       await place.write(key, bodyOf(Buffer.from(key)), plain);
       stub.endSessions();
+      while (stub.sessions > 0) await new Promise((resolve) => setImmediate(resolve));
     }
     expect(await listedKeys(place)).toEqual(['a', 'b', 'c']);
+  });
+
+  test('that has forgotten an idle session without a word is asked before it is relied on', async () => {
+    const stub = await start();
+    const clock = new FakeClock();
+    await using place = await ftpDriver.open(urlOf(stub), { signal, clock });
+    await place.write('a', bodyOf(Buffer.from('a')), plain);
+    stub.behaviour.answer = (verb) => (verb === 'NOOP' ? '421 who are you?' : undefined);
+    await clock.advance(60_000);
+    const logins = stub.commands.filter((line) => line === 'PASS').length;
+    await place.write('b', bodyOf(Buffer.from('b')), plain);
+    expect(stub.commands.filter((line) => line === 'PASS')).toHaveLength(logins + 1);
   });
 
   test('whose quota is used up says exhausted, and nothing stays', async () => {

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, HoldfastError, type Sig } from '@holdfast/core';
+import { FTPError } from 'basic-ftp';
 import { identifyRepository, markerBytesMax, markerName, reservedPrefix } from '../repository.ts';
 import { isFolder, look, makeFolder, removeFile, rename } from './remote-files.ts';
-import { isDone, refused } from './replies.ts';
+import { isDone, refusalOf, refused, replyOf } from './replies.ts';
 import type { FtpSession } from './session.ts';
-import { download, upload } from './transfer.ts';
+import { download, NotBegun, upload } from './transfer.ts';
 import type { FtpLocation } from './url.ts';
 
 const claimAsksMax = 40;
@@ -33,15 +34,17 @@ export async function prepareFtp(session: FtpSession, o: PrepareOptions): Promis
   }
   const root = session.root === '' ? '/' : session.root;
   if (!(await isFolder(session, root))) await makeFolder(session, root);
-  const hidden = (await look(session, `${session.root}/${markerName}`)).kind === 'hidden';
-  const repositoryId = hidden ? undefined : await identify(session, o);
-  await proveWritable(session, !hidden);
-  if (hidden) {
+  const repositoryId = await identify(session, o).catch((error: unknown) => {
+    if (isDenied(error)) return undefined;
+    throw error;
+  });
+  const readable = (await proveWritable(session)) && repositoryId !== undefined;
+  if (!readable) {
     warnings.push(
       `${o.description}: the user may write, but not read: backups cannot be read back or verified, listed, continued by incremental ones or deleted when they are old with these credentials; nor is it seen which repository this is, or whether an object is there already`,
     );
   }
-  return { repositoryId, writeOnly: hidden, warnings };
+  return { repositoryId, writeOnly: !readable, warnings };
 }
 
 function identify(session: FtpSession, o: PrepareOptions): Promise<string> {
@@ -49,7 +52,8 @@ function identify(session: FtpSession, o: PrepareOptions): Promise<string> {
   const path = `${session.root}/${markerName}`;
   const read = async (): Promise<string | undefined> => {
     const found = await look(session, path);
-    if (found.kind !== 'file') return undefined;
+    if (found.kind === 'hidden') throw refused(found.reply);
+    if (found.kind === 'none') return undefined;
     const length = Math.min(found.bytes, markerBytesMax);
     const blocks: Uint8Array[] = [];
     if (length > 0)
@@ -88,33 +92,39 @@ async function placeMarker(session: FtpSession, path: string, text: string): Pro
   throw refused(reply);
 }
 
-async function proveWritable(session: FtpSession, readable: boolean): Promise<void> {
-  const name = `${session.root}/${reservedPrefix}probe-${randomBytes(12).toString('hex')}`;
+/** Says whether what was written can be looked at, too. */
+async function proveWritable(session: FtpSession): Promise<boolean> {
+  const first = `${session.root}/${reservedPrefix}probe-${randomBytes(12).toString('hex')}`;
+  const second = `${first}-2`;
   const text = 'holdfast';
-  await session.unstoppable(async () => {
-    await upload(session, { command: `STOR ${name}`, body: bodyOf(text) });
-    let at = name;
-    try {
-      const found = await look(session, name);
-      if (readable && !(found.kind === 'file' && found.bytes === text.length)) {
-        throw new HoldfastError(
-          'unavailable',
-          `${text.length} bytes were sent, and the server does not store them`,
-          {
-            hint: 'is the disk of the server full?',
-          },
-        );
-      }
-      const reply = await rename(session, name, `${name}-2`);
-      if (reply.code >= 300) throw refused(reply);
-      at = `${name}-2`;
-    } finally {
-      await removeFile(session, at).catch((error: unknown) => {
-        // Who may only add cannot delete either; what is left is small, and never listed.
-        if (readable) throw error;
-      });
+  return session.unstoppable(async () => {
+    await upload(session, { command: `STOR ${first}`, body: bodyOf(text) });
+    const found = await look(session, first);
+    const reply = await rename(session, first, second);
+    const renamed = reply.code < 300;
+    await removeFile(session, renamed ? second : first).catch((error: unknown) => {
+      // Who may only add cannot delete either; what is left is small, and never listed.
+      if (found.kind !== 'hidden') throw error;
+    });
+    if (!renamed) throw refused(reply);
+    if (found.kind === 'none' || (found.kind === 'file' && found.bytes !== text.length)) {
+      throw new HoldfastError(
+        'unavailable',
+        `${text.length} bytes were sent, and the server does not store them`,
+        {
+          hint: 'is the disk of the server full?',
+        },
+      );
     }
+    return found.kind === 'file';
   });
+}
+
+/** What the user may not do, as opposed to what goes wrong. */
+function isDenied(error: unknown): boolean {
+  const reply =
+    error instanceof NotBegun ? error.reply : error instanceof FTPError ? replyOf(error) : undefined;
+  return reply !== undefined && refusalOf(reply) === 'permission';
 }
 
 async function* bodyOf(text: string): AsyncGenerator<Uint8Array> {

@@ -19,7 +19,8 @@ export async function look(session: FtpSession, path: string): Promise<Found> {
       const facts = reply.message.split('\n').flatMap((line) => parseFacts(line) ?? [])[0];
       if (facts?.type !== 'file') return { kind: 'none' };
       if (facts.bytes !== undefined) return { kind: 'file', ...facts, bytes: facts.bytes };
-    } else if (!isUnknownCommand(reply)) return missing(reply, path);
+    } else if (refusalOf(reply, path) === 'missing') return { kind: 'none' };
+    // Other refusals are put in words that say less than those of SIZE.
   }
   const reply = await session.ask(`SIZE ${path}`);
   if (!isDone(reply)) return missing(reply, path);
@@ -39,10 +40,6 @@ function missing(reply: Reply, path: string): Found {
   if (refusal === 'permission') return { kind: 'hidden', reply };
   if (refusal === 'missing' || reply.code === 550 || reply.code === 553) return { kind: 'none' };
   throw refused(reply);
-}
-
-function isUnknownCommand({ code }: Reply): boolean {
-  return code >= 500 && code <= 504;
 }
 
 export async function isFolder(session: FtpSession, path: string): Promise<boolean> {

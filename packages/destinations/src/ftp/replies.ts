@@ -34,7 +34,9 @@ export function refusalOf(reply: Reply, path = ''): Refusal {
   if (/permission|denied|not permitted|not allowed|forbidden|unauthori[sz]ed|read-?only/i.test(text))
     return 'permission';
   if (
-    /no such|not found|does ?n[o']t exist|cannot find|not a (regular|plain) file|is a directory/i.test(text)
+    /no such|not found|does ?n[o']t exist|cannot find|not a (regular|plain) file|is a directory|cannot be listed/i.test(
+      text,
+    )
   )
     return 'missing';
   if (code === 532) return 'permission';

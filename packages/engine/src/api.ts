@@ -155,6 +155,7 @@ export interface CheckFinding {
 export interface CheckReport {
   readonly findings: readonly CheckFinding[];
   readonly backups: number;
+  /** Read again, like the rows and bytes. */
   readonly chunks: number;
   readonly rows: number;
   readonly storedBytes: number;

@@ -1,5 +1,6 @@
-import { backupName, type Destination, type Sig } from '@holdfast/core';
+import { backupName, type Destination, type Manifest, type Sig } from '@holdfast/core';
 import type { BackupListing, ChainListing, TaskListing } from '../api.ts';
+import { stockOf } from '../thaw/volume.ts';
 import { type FoundChain, missingObjects } from './chain.ts';
 import { findTasks } from './find-chains.ts';
 
@@ -36,6 +37,7 @@ function describeChain(chain: FoundChain): ChainListing {
       startedAtMs: manifest.startedAtMs,
       finishedAtMs: manifest.finishedAtMs,
       restorable,
+      ...coldOf(chain, manifest),
     };
   });
   const full = chain.backups[0]?.manifest;
@@ -48,4 +50,13 @@ function describeChain(chain: FoundChain): ChainListing {
     backups,
     problems: [...chain.problems, ...missing].map(({ backup, detail }) => `${backup}: ${detail}`),
   };
+}
+
+/** By the listing alone, which need not know what is thawed. */
+export function coldOf({ cold }: FoundChain, { segments }: Manifest): Pick<BackupListing, 'cold'> {
+  const found = segments.flatMap(({ name, bytes }) => {
+    const storageClass = cold?.get(name);
+    return storageClass === undefined ? [] : [{ bytes, storageClass }];
+  });
+  return found.length > 0 ? { cold: stockOf(found) } : {};
 }

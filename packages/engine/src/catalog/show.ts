@@ -7,20 +7,37 @@ import {
   type SchemaStatement,
   type Sig,
 } from '@holdfast/core';
+import type { BackupListing } from '../api.ts';
 import { ChunkStream } from '../read/chunk-stream.ts';
 import { SegmentReader } from '../read/segment-reader.ts';
 import type { FoundBackup, FoundChain } from './chain.ts';
 import { findTasks } from './find-chains.ts';
+import { coldOf } from './listing.ts';
+
+/** One backup. */
+export interface ShownBackup extends Pick<BackupListing, 'cold'> {
+  readonly manifest: Manifest;
+  readonly schema: readonly SchemaStatement[];
+  /** The schema is not known: its segment would have to be thawed first. */
+  readonly schemaIsCold?: true;
+}
 
 /** `holdfast show`: one backup's manifest, and the schema that holds at its end. */
 export async function showBackup(
   destination: Destination,
   name: { readonly task?: string | undefined; readonly backup?: string | undefined },
   o: Sig,
-): Promise<{ readonly manifest: Manifest; readonly schema: readonly SchemaStatement[] }> {
+): Promise<ShownBackup> {
   const { chain, found } = await findBackup(destination, name, o);
   const upTo = chain.backups.slice(0, chain.backups.indexOf(found) + 1);
-  return { manifest: found.manifest, schema: await readSchema(destination, upTo, o) };
+  const shown = { manifest: found.manifest, ...coldOf(chain, found.manifest) };
+  try {
+    return { ...shown, schema: await readSchema(destination, upTo, o) };
+  } catch (error) {
+    const isCold = HoldfastError.from(error).code === 'precondition_failed' && (chain.cold?.size ?? 0) > 0;
+    if (!isCold) throw error;
+    return { ...shown, schema: [], schemaIsCold: true };
+  }
 }
 
 /** A backup by name, or the newest of the (only) task. @throws HoldfastError not_found, config_invalid */

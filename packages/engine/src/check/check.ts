@@ -12,6 +12,7 @@ import type { FoundBackup, FoundChain } from '../catalog/chain.ts';
 import { findTasks } from '../catalog/find-chains.ts';
 import { Pool } from '../pool/pool.ts';
 import type { CheckInit, CheckJob, ChunkDamage } from './check-role.ts';
+import { sortOutCold } from './sort-out-cold.ts';
 
 /** A job is at most this much of a segment: enough to read in one go, little enough to share among workers. */
 const jobBytesMax = 16 * 1024 * 1024;
@@ -19,7 +20,7 @@ const inlineBytesMax = 8 * 1024 * 1024;
 
 /**
  * Re-reads backups and lists everything that is wrong, and nothing else: each chunk by its path, manifests and chains
- * by their names. Changes nothing.
+ * by their names. What has to be thawed before it can be read is only looked at, and counted apart. Changes nothing.
  * @throws HoldfastError not_found when nothing matches what was asked for, and whatever the destination meets
  */
 export async function check(
@@ -48,13 +49,15 @@ export async function check(
     }
   }
   if (backups === 0 && findings.length === 0) throw nothingFound(request);
-  const rows = await reread(jobs, tools, findings, o);
+  const { readable, unread } = await sortOutCold(jobs, chains, tools.destination, o);
+  const rows = await reread(readable, tools, findings, o);
   return {
     findings: findings.sort(byPlace),
     backups,
-    chunks,
+    chunks: chunks - (unread?.chunks ?? 0),
     rows,
-    storedBytes: jobs.reduce((sum, job) => sum + bytesOf(job), 0),
+    storedBytes: readable.reduce((sum, job) => sum + bytesOf(job), 0),
+    ...(unread && { unread }),
     durationMs: Math.round(tools.clock.elapsed() - startedMs),
   };
 }

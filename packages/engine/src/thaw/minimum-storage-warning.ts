@@ -21,9 +21,9 @@ export function minimumStorageWarning(
         nowMs - info.modifiedAtMs < days * dayMs,
     );
     if (early.length === 0) return [];
-    const are = early.length === 1 ? 'is' : 'are';
+    const one = early.length === 1;
     return [
-      `${volumeText(volumeOf(early))} in ${storageClass} ${are} not ${days} days old: that long they are paid for, deleted or not`,
+      `${volumeText(volumeOf(early))} in ${storageClass} ${one ? 'is' : 'are'} not ${days} days old: that long ${one ? 'it is' : 'they are'} paid for, deleted or not`,
     ];
   });
 }

@@ -1,7 +1,7 @@
 import { HoldfastError, type ThawTier, type ThawWay } from '@holdfast/core';
 import type { ColdPlan, ColdSegment, ThawRequest } from '../api.ts';
 import { isOf } from './cold-plan.ts';
-import { volumeOf, volumeText } from './volume.ts';
+import { hoursText, volumeOf, volumeText } from './volume.ts';
 
 const dayMs = 86_400_000;
 const tiers = ['standard', 'bulk', 'expedited'] as const satisfies readonly ThawTier[];
@@ -12,14 +12,18 @@ export function coldRefusal({ reads, segments, ways }: ColdPlan): HoldfastError 
   const thawing = segments.filter(({ access }) => access === 'thawing');
   const parts = [
     ...(cold.length > 0
-      ? [`${volumeText(volumeOf(cold))} in cold storage (${classesOf(cold).join(', ')})`]
+      ? [
+          `${volumeText(volumeOf(cold))} must be thawed first, in cold storage (${classesOf(cold).join(', ')})`,
+        ]
       : []),
-    ...(thawing.length > 0 ? [`${volumeText(volumeOf(thawing))} still being thawed`] : []),
+    ...(thawing.length > 0
+      ? [`${volumeText(volumeOf(thawing))} ${thawing.length === 1 ? 'is' : 'are'} still being thawed`]
+      : []),
   ];
   const [tier = 'standard'] = tiersFor(cold, ways);
   return new HoldfastError(
     'precondition_failed',
-    `of the ${volumeText(reads)} that this restore reads are ${parts.join(' and ')}`,
+    `this restore reads ${volumeText(reads)}, of which ${parts.join(' and ')}`,
     {
       hint:
         cold.length > 0
@@ -63,7 +67,7 @@ export function assertThaws(
   if (days * dayMs > slowestMs) return;
   throw new HoldfastError(
     'config_invalid',
-    `thawed for ${days} days, the first segments may be cold again before the last are thawed, which may take ${Math.ceil(slowestMs / 3_600_000)} hours`,
+    `thawed for ${days} ${days === 1 ? 'day' : 'days'}, the first segments may be cold again before the last are thawed, which may take ${hoursText(slowestMs)}`,
     { hint: `--thaw-days ${Math.floor(slowestMs / dayMs) + 1} or more; nothing was asked for` },
   );
 }

@@ -10,12 +10,15 @@ import type { ColdSegment, ThawReport, ThawRequest, Tools } from '../api.ts';
 import { atMost } from './at-most.ts';
 import { lookAtCold } from './look-at-cold.ts';
 import { assertThaws, slowest } from './refusal.ts';
-import { volumeOf, volumeText } from './volume.ts';
+import { hoursText, volumeOf, volumeText } from './volume.ts';
 
 const asksMax = 8;
 const waitFirstMs = 30_000;
 const waitMaxMs = 5 * 60_000;
 const waitGrowth = 1.5;
+
+const grown = (waitMs: number): number =>
+  Math.min(waitMaxMs, Math.max(waitFirstMs, Math.round(waitMs * waitGrowth)));
 /** A place that answers no question so many times one after another is not merely busy. */
 const failuresMax = 10;
 
@@ -72,8 +75,9 @@ class Thawing {
   /** As they were when they were last looked at. */
   readonly #segments: Map<string, ColdSegment>;
   readonly #asked = new Set<string>();
-  readonly #startedMs: number;
   readonly #slowestMs: number;
+  /** Since when the last thing that is waited for has been thawing, at the latest. */
+  #askedMs: number;
   #readyByMs = 0;
   #isLate = false;
 
@@ -83,7 +87,7 @@ class Thawing {
   ) {
     this.#o = o;
     this.#segments = new Map(segments.map((segment) => [segment.key, segment]));
-    this.#startedMs = o.clock.elapsed();
+    this.#askedMs = o.clock.elapsed();
     const awaited = segments.filter(({ access }) => access !== 'thawed');
     this.#slowestMs = slowest(awaited, o.cold.ways, o.request.tier);
   }
@@ -95,7 +99,7 @@ class Thawing {
   async run(o: Sig): Promise<void> {
     const { clock, request } = this.#o;
     let failures = 0;
-    for (let waitMs = 0; ; waitMs = Math.min(waitMaxMs, Math.max(waitFirstMs, waitMs * waitGrowth))) {
+    for (let waitMs = 0; ; waitMs = grown(waitMs)) {
       try {
         if (waitMs > 0) {
           await clock.sleep(waitMs, o.signal);
@@ -133,6 +137,7 @@ class Thawing {
       await cold.thaw(segment.key, { ...o, tier, days });
       this.#asked.add(segment.key);
       this.#segments.set(segment.key, { ...segment, access: 'thawing' });
+      this.#askedMs = clock.elapsed();
       this.#readyByMs = clock.now() + this.#slowestMs;
     });
   }
@@ -145,7 +150,7 @@ class Thawing {
     const again = this.#standing('cold');
     if (again.length > 0)
       this.#notice(
-        `${volumeText(volumeOf(again))} went cold before the rest was thawed, and are asked for again`,
+        `cold again before the rest was thawed, and asked for again: ${volumeText(volumeOf(again))}`,
       );
   }
 
@@ -174,10 +179,10 @@ class Thawing {
       totalBytes: volumeOf([...this.#segments.values()]).bytes,
       rows: 0,
     });
-    if (this.#isLate || this.#isThawed || clock.elapsed() - this.#startedMs <= this.#slowestMs) return;
+    if (this.#isLate || this.#isThawed || clock.elapsed() - this.#askedMs <= this.#slowestMs) return;
     this.#isLate = true;
     this.#notice(
-      `thawing takes longer than the ${Math.ceil(this.#slowestMs / 3_600_000)} hours that it should take at most; it is still waited for`,
+      `thawing takes longer than it should (${hoursText(this.#slowestMs)} at most); it is still waited for`,
     );
   }
 

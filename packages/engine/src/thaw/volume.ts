@@ -20,3 +20,9 @@ export function volumeText({ segments, bytes }: Volume): string {
   for (; size >= 999.5 && unit < units.length - 1; unit++) size /= 1000;
   return `${segments} ${segments === 1 ? 'segment' : 'segments'} (${unit === 0 ? size : size.toFixed(1)} ${units[unit]})`;
 }
+
+/** `5 hours`: rounded up. */
+export function hoursText(ms: number): string {
+  const hours = Math.ceil(ms / 3_600_000);
+  return `${hours} ${hours === 1 ? 'hour' : 'hours'}`;
+}

@@ -1,4 +1,4 @@
-import { type FileEntryWithStats, type Stats, utils } from 'ssh2';
+import ssh2, { type FileEntryWithStats, type Stats } from 'ssh2';
 import { type DiskState, status, statusOf } from './errors.ts';
 import type { Lease } from './pool.ts';
 
@@ -25,7 +25,7 @@ export function openNew(lease: Lease, path: string): Promise<Buffer> {
 
 /** What is in the file stays. */
 export function openToWrite(lease: Lease, path: string): Promise<Buffer> {
-  return lease.call<Buffer>((sftp, done) => sftp.open(path, utils.sftp.OPEN_MODE.WRITE, done));
+  return lease.call<Buffer>((sftp, done) => sftp.open(path, ssh2.utils.sftp.OPEN_MODE.WRITE, done));
 }
 
 export function openToRead(lease: Lease, path: string): Promise<Buffer> {

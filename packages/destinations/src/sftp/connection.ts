@@ -1,4 +1,5 @@
-import { Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
+import { connect, type Socket } from 'node:net';
+import ssh2, { type Client, type ConnectConfig, type SFTPWrapper } from 'ssh2';
 
 export type Done<T> = (error: Error | null | undefined, value?: T) => void;
 
@@ -9,6 +10,9 @@ export interface Extensions {
   readonly fsync: boolean;
   readonly statvfs: boolean;
 }
+
+/** How to log in, and where. */
+export type SessionConfig = ConnectConfig & { readonly host: string; readonly port: number };
 
 /** What the library knows of a session, and does not declare. */
 interface Internals {
@@ -35,14 +39,14 @@ export class SftpConnection {
   readonly writeBytesMax: number;
   /** Of one READ. */
   readonly readBytesMax: number;
-  readonly #client: Client;
+  readonly #socket: Socket;
   readonly #sftp: SFTPWrapper;
   readonly #pending = new Set<(error: Error) => void>();
   readonly #closed = Promise.withResolvers<void>();
   #lost: Error | undefined;
 
-  private constructor(client: Client, sftp: SFTPWrapper) {
-    this.#client = client;
+  private constructor(client: Client, sftp: SFTPWrapper, socket: Socket) {
+    this.#socket = socket;
     this.#sftp = sftp;
     const { _extensions: offered = {}, _maxReadLen, _maxWriteLen } = sftp as unknown as Internals;
     this.extensions = {
@@ -63,13 +67,17 @@ export class SftpConnection {
   }
 
   /** Connects, logs in and begins a session; every error is the library's own. */
-  static open(config: ConnectConfig, o: { readonly onAbort: AbortSignal }): Promise<SftpConnection> {
-    const client = new Client();
+  static open(config: SessionConfig, o: { readonly onAbort: AbortSignal }): Promise<SftpConnection> {
+    const client = new ssh2.Client();
+    // Nagle's algorithm and the peer's delayed acknowledgements together cost nine tenths of the throughput.
+    const socket = connect({ host: config.host, port: config.port, noDelay: true });
     const { promise, resolve, reject } = Promise.withResolvers<SftpConnection>();
     const fail = (error: Error): void => {
       reject(error);
-      client.destroy();
+      socket.destroy();
     };
+    // One that nobody listens to would end the process.
+    socket.on('error', () => undefined);
     const stop = (): void => fail(new ConnectionLost('given up'));
     o.onAbort.addEventListener('abort', stop, { once: true });
     let agentError: Error | undefined;
@@ -79,19 +87,17 @@ export class SftpConnection {
       else fail(agentError && error.level === 'client-authentication' ? agentError : error);
     });
     client.on('close', () => fail(new Error('the server closed the connection before the session began')));
-    // Nagle's algorithm and the peer's delayed acknowledgements together cost nine tenths of the throughput.
-    client.on('connect', () => client.setNoDelay(true));
     client.on('keyboard-interactive', (_name, _instructions, _language, prompts, finish) =>
       finish(prompts.map(() => config.password ?? '')),
     );
     client.on('ready', () => {
       client.sftp((error, sftp) => {
         if (error) fail(error);
-        else resolve(new SftpConnection(client, sftp));
+        else resolve(new SftpConnection(client, sftp, socket));
       });
     });
     try {
-      client.connect({ ...config, keepaliveInterval: keepAliveMs, keepaliveCountMax: 3 });
+      client.connect({ ...config, sock: socket, keepaliveInterval: keepAliveMs, keepaliveCountMax: 3 });
     } catch (error) {
       fail(error as Error);
     }
@@ -121,11 +127,15 @@ export class SftpConnection {
         else if (error) reject(error);
         else resolve(value as T);
       };
+      // A request is cut into SSH packets of 32 KiB: they go to the system together.
+      this.#socket.cork();
       try {
         start(this.#sftp, done);
       } catch (error) {
         this.#pending.delete(reject);
         reject(error);
+      } finally {
+        this.#socket.uncork();
       }
     });
   }
@@ -139,7 +149,7 @@ export class SftpConnection {
     this.#lost = lostBy(error);
     for (const reject of this.#pending) reject(this.#lost);
     this.#pending.clear();
-    this.#client.destroy();
+    this.#socket.destroy();
     this.#closed.resolve();
   }
 }

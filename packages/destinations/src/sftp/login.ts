@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { HoldfastError, type Sig } from '@holdfast/core';
-import { type ConnectConfig, utils } from 'ssh2';
+import ssh2, { type ConnectConfig } from 'ssh2';
 import type { CommandCredentials } from '../credential-command.ts';
 import type { SftpLocation } from './url.ts';
 
@@ -67,7 +67,7 @@ async function readKey(path: string | undefined): Promise<string | undefined> {
 /** @throws HoldfastError unauthenticated for a passphrase that is missing or wrong, config_invalid for what is no key */
 function checkKey(text: string, passphrase: string | undefined, path: string | undefined): void {
   const name = path === undefined ? 'the private key of the credentials command' : `the private key ${path}`;
-  const parsed = utils.parseKey(text, passphrase);
+  const parsed = ssh2.utils.parseKey(text, passphrase);
   if (!(parsed instanceof Error)) {
     const key = Array.isArray(parsed) ? parsed[0] : parsed;
     if (key?.isPrivateKey()) return;

@@ -1,9 +1,9 @@
 import { constants, type Dirent, lstatSync, type Stats } from 'node:fs';
 import * as fs from 'node:fs/promises';
 import { join, posix } from 'node:path';
-import { type Attributes, type Connection, type SFTPWrapper, utils } from 'ssh2';
+import ssh2, { type Attributes, type Connection, type SFTPWrapper } from 'ssh2';
 
-const { STATUS_CODE: status, OPEN_MODE: mode } = utils.sftp;
+const { STATUS_CODE: status, OPEN_MODE: mode } = ssh2.utils.sftp;
 
 export interface SftpTrouble {
   /** From this many bytes on, over all files, what `writes` says happens. */

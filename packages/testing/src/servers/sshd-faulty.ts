@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import type { AddressInfo, Server as NetServer, Socket } from 'node:net';
-import { type AuthContext, type Connection, Server, type ServerConfig } from 'ssh2';
+import ssh2, { type AuthContext, type Connection, type Server, type ServerConfig } from 'ssh2';
 import { SftpSession, type SftpTrouble } from './sshd-faulty-session.ts';
 import { makeSshKey, type SshKey } from './sshd-keys.ts';
 import { type TemporaryFolder, temporaryFolder } from './temporary-folder.ts';
@@ -38,7 +38,7 @@ export class FaultySftp implements AsyncDisposable {
     this.folder = o.folder;
     this.#login = o.login;
     const config: ServerConfig = { hostKeys: [o.key] };
-    this.#server = new Server(config, (connection) => this.#serve(connection));
+    this.#server = new ssh2.Server(config, (connection) => this.#serve(connection));
   }
 
   static async start(options: FaultySftpOptions): Promise<FaultySftp> {

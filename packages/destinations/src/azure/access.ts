@@ -98,7 +98,7 @@ function endpointOf({ endpoint, account }: AccessFields): string | undefined {
 
 /** A + that was not encoded in a URL has become a blank. */
 function keyOf(text: string): string {
-  const key = text.trim().replaceAll(' ', '+');
+  const key = text.replaceAll(/[\r\n\t]/g, '').replaceAll(' ', '+');
   if (/^[A-Za-z0-9+/]{20,}={0,2}$/.test(key) && key.length % 4 === 0) return key;
   throw invalid(
     'the account key is not base64',

@@ -44,21 +44,21 @@ export class AzureColdStorage implements ColdStorage {
 
   async thaw(key: string, o: Sig & { readonly tier: ThawTier; readonly days: number }): Promise<void> {
     const name = this.#o.nameOf(key);
-    await this.#o
-      .telling(`thaw ${key}`, o, async () => {
-        const facts = await this.#o.session.run(o, (container) =>
-          container.getBlobClient(name).getProperties({ abortSignal: o.signal }),
-        );
-        if (accessTo(facts) !== 'cold') return;
-        const rehydratePriority = priorityOf(o.tier);
+    await this.#o.telling(`thaw ${key}`, o, async () => {
+      const facts = await this.#o.session.run(o, (container) =>
+        container.getBlobClient(name).getProperties({ abortSignal: o.signal }),
+      );
+      if (accessTo(facts) !== 'cold') return;
+      const rehydratePriority = priorityOf(o.tier);
+      try {
         await this.#o.session.run(o, (container) =>
           container.getBlobClient(name).setAccessTier('Hot', { abortSignal: o.signal, rehydratePriority }),
         );
-      })
-      .catch((error: unknown) => {
+      } catch (error) {
         // Somebody else has asked for it at the same moment.
         if (!isCode(error, 'BlobBeingRehydrated')) throw error;
-      });
+      }
+    });
   }
 }
 

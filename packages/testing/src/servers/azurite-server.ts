@@ -1,4 +1,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { request as requestHttp } from 'node:http';
+import { request as requestHttps } from 'node:https';
 import type { ServerProcess } from './server-process.ts';
 import type { TemporaryFolder } from './temporary-folder.ts';
 
@@ -36,8 +39,11 @@ export class AzuriteServer implements AsyncDisposable {
     return `${this.#parts.scheme}://127.0.0.1:${port}/${this.account}`;
   }
 
-  /** Makes a container, empty and of a new name unless one is given; returns its name. Over plain HTTP only. */
-  async createContainer(name = `c${randomBytes(8).toString('hex')}`): Promise<string> {
+  /**
+   * Makes a container, empty and of a new name unless one is given; returns its name.
+   * @param caFile whom to trust, for a server with a certificate
+   */
+  async createContainer(name = `c${randomBytes(8).toString('hex')}`, caFile?: string): Promise<string> {
     const date = new Date().toUTCString();
     const version = '2021-12-02';
     const headers = `x-ms-date:${date}\nx-ms-version:${version}\n`;
@@ -45,15 +51,24 @@ export class AzuriteServer implements AsyncDisposable {
     const signed = `PUT\n${'\n'.repeat(11)}${headers}${resource}`;
     const key = Buffer.from(this.accountKey, 'base64');
     const signature = createHmac('sha256', key).update(signed).digest('base64');
-    const answer = await fetch(`${this.endpoint}/${name}?restype=container`, {
-      method: 'PUT',
-      headers: {
-        'x-ms-date': date,
-        'x-ms-version': version,
-        Authorization: `SharedKey ${this.account}:${signature}`,
-      },
+    const ca = caFile === undefined ? undefined : await readFile(caFile);
+    const send = this.#parts.scheme === 'https' ? requestHttps : requestHttp;
+    const status = await new Promise<number>((resolve, reject) => {
+      const sent = send(`${this.endpoint}/${name}?restype=container`, {
+        method: 'PUT',
+        agent: false,
+        ca,
+        headers: {
+          'x-ms-date': date,
+          'x-ms-version': version,
+          authorization: `SharedKey ${this.account}:${signature}`,
+          'content-length': 0,
+        },
+      });
+      sent.once('response', (answer) => resolve(answer.resume().statusCode ?? 0)).once('error', reject);
+      sent.end();
     });
-    if (!answer.ok) throw new Error(`no container ${name}: ${answer.status} ${await answer.text()}`);
+    if (status !== 201) throw new Error(`no container ${name}: the server answers ${status}`);
     return name;
   }
 

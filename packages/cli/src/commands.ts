@@ -73,7 +73,7 @@ export const check = {
   name: 'check',
   summary: 'read backups again and print only what is wrong',
   description:
-    'Reads every byte, decompresses it, and compares checksums and row counts with the manifests. Exit code 4 when anything is wrong.',
+    'Reads every byte, decompresses it, and compares checksums and row counts with the manifests. What lies in cold storage is not read: that it is there, and of the right size, is looked at, and the summary says so. Exit code 4 when anything is wrong.',
   operand: {
     label: 'PATH',
     least: 0,
@@ -96,7 +96,7 @@ export const restore = {
   name: 'restore',
   summary: 'restore a database, as of its newest backup or any moment inside a chain',
   description:
-    'Builds the database under a temporary name, compares every chunk with its manifest, and gives it its name at the very end. What was there before is never touched; a restore that fails leaves nothing behind.',
+    'Builds the database under a temporary name, compares every chunk with its manifest, and gives it its name at the very end. What was there before is never touched; a restore that fails leaves nothing behind. What lies in cold storage has to be thawed first: --plan says what that takes, --thaw asks for it.',
   options: restoreOptions,
   examples: [
     {
@@ -110,6 +110,10 @@ export const restore = {
     {
       says: 'One backup by name, read back and compared',
       line: 'holdfast restore --at file:./near --to sqlite:./new.db --point 20261120T140000Z-db1-g0/0003 --verify',
+    },
+    {
+      says: 'From cold storage: ask now, and run the same again when it is ready',
+      line: 'holdfast restore --at s3://archive/backups --to postgres://db2/shop --thaw bulk --no-wait',
     },
   ],
   runs: true,

@@ -1,58 +1,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Clock, HoldfastError } from '@holdfast/core';
-import type {
-  BackupReport,
-  CheckReport,
-  RestorePlanSummary,
-  RestoreReport,
-  RunRequest,
-} from '@holdfast/service';
+import { HoldfastError } from '@holdfast/core';
+import type { BackupReport, CheckReport, RestorePlanSummary, RestoreReport } from '@holdfast/service';
 import { describe, expect, it } from 'vitest';
 import type { Perform } from './context.ts';
-import { main } from './main.ts';
+import { answering, holdfast } from './main.fixture.ts';
 
-const clock: Clock = { now: () => 0, elapsed: () => 0, sleep: () => Promise.resolve() };
 const toMs = Date.UTC(2026, 10, 20, 14);
-
-interface Result {
-  readonly exitCode: number;
-  readonly out: string;
-  readonly err: string;
-  readonly requests: RunRequest[];
-}
-
-async function holdfast(line: string, perform?: Perform, env: Record<string, string> = {}): Promise<Result> {
-  const requests: RunRequest[] = [];
-  const out: string[] = [];
-  const err: string[] = [];
-  const signal = new AbortController().signal;
-  const exitCode = await main(line.split(' '), {
-    terminal: {
-      out: { isTerminal: false, columns: () => 80, write: (text) => void out.push(text) },
-      err: { isTerminal: false, columns: () => 80, write: (text) => void err.push(text) },
-      env,
-    },
-    clock,
-    signal,
-    killSignal: signal,
-    ...(perform && {
-      perform: ((request, o) => {
-        requests.push(request);
-        return perform(request, o);
-      }) as Perform,
-    }),
-  });
-  return { exitCode, out: out.join(''), err: err.join(''), requests };
-}
-
-function answering(report: unknown, notices: readonly string[] = []): Perform {
-  return (async (_request: RunRequest, o: Parameters<Perform>[1]) => {
-    for (const text of notices) o.observer({ kind: 'notice', text });
-    return report;
-  }) as Perform;
-}
 
 function failing(error: unknown): Perform {
   return () => Promise.reject(error);

@@ -185,6 +185,28 @@ export const restoreOptions = [
     range: [0, 86_400_000],
     help: 'how long to wait for another restore into the same target',
   },
+  {
+    name: 'thaw',
+    type: 'choice',
+    label: 'TIER',
+    choices: ['standard', 'bulk', 'expedited'],
+    excludes: ['plan'],
+    help: 'have what lies in cold storage made readable first, and wait for it; --plan says what each tier takes',
+    otherwise: 'what is cold is not restored',
+  },
+  {
+    name: 'thaw-days',
+    type: 'count',
+    label: 'N',
+    range: [1, 365],
+    help: 'with --thaw: for how many days it stays readable, where it goes back by itself',
+    otherwise: '7',
+  },
+  {
+    name: 'no-wait',
+    type: 'flag',
+    help: 'with --thaw: end when everything is asked for, unless it can be read; run it again to restore',
+  },
   staging,
   workers,
 ] as const satisfies readonly OptionSpec[];

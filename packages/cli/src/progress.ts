@@ -78,7 +78,9 @@ export class ProgressLine {
       this.#samples = [];
     }
     this.#sample(this.#clock.elapsed(), progress.doneBytes);
-    this.#line.show(() => describeProgress(progress, this.#rate()));
+    // Of what a place thaws, nobody sees a rate: hours of nothing, and then all of it.
+    const rate = progress.phase === 'thawing' ? undefined : this.#rate();
+    this.#line.show(() => describeProgress(progress, rate));
   }
 
   line(text: string): void {

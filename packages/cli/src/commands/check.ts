@@ -4,6 +4,7 @@ import type { Call, check } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { table } from '../table.ts';
 import { bytes, counted, duration } from '../units.ts';
+import { stock } from './cold-text.ts';
 
 export async function runCheck(call: Call<typeof check>, context: Context): Promise<number> {
   const { values, operands } = call;
@@ -35,7 +36,7 @@ function describeFindings({ findings }: CheckReport): string {
 }
 
 function summary(report: CheckReport): string {
-  const { findings, backups, chunks, rows, storedBytes, durationMs } = report;
+  const { findings, backups, chunks, rows, storedBytes, durationMs, unread } = report;
   const wrong = findings.length === 0 ? 'nothing wrong' : `${counted(findings.length, 'finding')}`;
   const read = [
     counted(backups, 'backup'),
@@ -43,5 +44,7 @@ function summary(report: CheckReport): string {
     counted(rows, 'row'),
     bytes(storedBytes),
   ];
-  return `${wrong}: ${read.join(', ')} read in ${duration(durationMs)}`;
+  const text = `${wrong}: ${read.join(', ')} read in ${duration(durationMs)}`;
+  if (!unread) return text;
+  return `${text}\nnot read: ${stock(unread)}; only looked at, whether they are there and of the right size`;
 }

@@ -5,6 +5,7 @@ import type { Call, list } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { table } from '../table.ts';
 import { bytes, count, counted, moment } from '../units.ts';
+import { coldRemark } from './cold-text.ts';
 
 /** The chunks of one table in one backup. */
 interface TableChunks {
@@ -90,7 +91,9 @@ function describeChain(chain: ChainListing, context: Context): string {
       count(one.rows),
       bytes(one.rawBytes),
       bytes(one.storedBytes),
-      one.restorable ? '' : 'cannot be restored',
+      [one.restorable ? '' : 'cannot be restored', coldRemark(one.cold, one.segments)]
+        .filter((remark) => remark !== '')
+        .join(', '),
     ]),
   );
   const remarks = problems.map((problem) => `  ${context.colors.red(`problem: ${problem}`)}\n`).join('');

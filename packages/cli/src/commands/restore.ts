@@ -1,11 +1,17 @@
-import { exitCodeOf } from '@holdfast/core';
-import type { RestorePlanSummary, RestoreReport, RestoreRun } from '@holdfast/service';
-import type { Call, restore } from '../commands.ts';
+import { exitCodeOf, HoldfastError, type ThawTier } from '@holdfast/core';
+import type { RestorePlanSummary, RestoreReport, RestoreRun, ThawRequest } from '@holdfast/service';
+import { commandLine } from '../command-line.ts';
+import { type Call, restore } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { pairs } from '../table.ts';
 import { bytes, count, counted, duration, moment } from '../units.ts';
+import { describeColdPlan, describeThaw } from './cold-text.ts';
 
-export async function runRestore(call: Call<typeof restore>, context: Context): Promise<number> {
+type RestoreCall = Call<typeof restore>;
+
+const thawDaysUsual = 7;
+
+export async function runRestore(call: RestoreCall, context: Context): Promise<number> {
   const request = restoreRun(call);
   if (call.values.plan) {
     const plan = await context.run({ ...request, planOnly: true });
@@ -13,11 +19,15 @@ export async function runRestore(call: Call<typeof restore>, context: Context): 
     return planExitCode(plan);
   }
   const report = await context.run({ ...request, planOnly: false });
-  context.answer(report, () => describeRestore(report, context));
+  const { thawing } = report;
+  context.answer(report, () =>
+    thawing ? describeThaw(thawing, commandLine(restore, call)) : describeRestore(report, context),
+  );
   return 0;
 }
 
-function restoreRun({ values }: Call<typeof restore>): RestoreRun {
+function restoreRun({ values }: RestoreCall): RestoreRun {
+  const thaw = thawRequest(values);
   return {
     kind: 'restore',
     at: values.at,
@@ -31,8 +41,19 @@ function restoreRun({ values }: Call<typeof restore>): RestoreRun {
       noOwner: values['no-owner'],
       verify: values.verify,
       startTimeoutMs: values['start-timeout'],
+      ...(thaw && { thaw }),
     },
   };
+}
+
+function thawRequest(values: RestoreCall['values']): ThawRequest | undefined {
+  const { thaw: tier, 'thaw-days': days = thawDaysUsual, 'no-wait': noWait } = values;
+  if (tier !== undefined) return { tier: tier as ThawTier, days, wait: !noWait };
+  const alone = noWait ? '--no-wait' : values['thaw-days'] === undefined ? undefined : '--thaw-days';
+  if (alone === undefined) return undefined;
+  throw new HoldfastError('config_invalid', `${alone} says how to thaw, and --thaw is missing`, {
+    hint: 'add --thaw standard, or see holdfast restore --help',
+  });
 }
 
 /** A plan that cannot be carried out ends like the restore would. */
@@ -69,7 +90,8 @@ function describePlan(plan: RestorePlanSummary, context: Context): string {
       return problem.severity === 'error' ? red(text) : yellow(text);
     }),
   ];
-  return `${bold('Plan, nothing was changed')}\n${pairs(lines)}${remarks.map((remark) => `${remark}\n`).join('')}`;
+  const cold = plan.cold ? describeColdPlan(plan.cold) : '';
+  return `${bold('Plan, nothing was changed')}\n${pairs(lines)}${cold}${remarks.map((remark) => `${remark}\n`).join('')}`;
 }
 
 function describeRestore(report: RestoreReport, context: Context): string {

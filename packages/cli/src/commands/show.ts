@@ -1,9 +1,10 @@
-import { backupName, type Manifest, relationOf, type SchemaStatement } from '@holdfast/core';
-import { openBackups } from '@holdfast/service';
+import { backupName, HoldfastError, type Manifest, relationOf, type SchemaStatement } from '@holdfast/core';
+import { openBackups, type ShownBackup } from '@holdfast/service';
 import type { Call, show } from '../commands.ts';
 import type { Context } from '../context.ts';
 import { pairs, table } from '../table.ts';
 import { bytes, count, counted, duration, moment } from '../units.ts';
+import { stock } from './cold-text.ts';
 
 export async function runShow({ values, operands }: Call<typeof show>, context: Context): Promise<number> {
   const { signal } = context;
@@ -13,11 +14,20 @@ export async function runShow({ values, operands }: Call<typeof show>, context: 
     ...(values.task === undefined ? {} : { task: values.task }),
     ...(backup === undefined ? {} : { backup }),
   };
-  const { manifest, schema } = await backups.show(name, { signal });
+  const shown: ShownBackup = await backups.show(name, { signal });
+  const { manifest, schema } = shown;
   if (values.manifest) context.answer(manifest, () => `${JSON.stringify(manifest, undefined, 2)}\n`);
+  else if (values.schema && shown.schemaIsCold) throw coldSchema(manifest);
   else if (values.schema) context.answer(schema, () => describeSchema(schema));
-  else context.answer({ manifest, schema }, () => describeManifest(manifest, context));
+  else context.answer(shown, () => describeManifest(shown, context));
   return 0;
+}
+
+function coldSchema(manifest: Manifest): HoldfastError {
+  const name = backupName(manifest.chain, manifest.sequence);
+  return new HoldfastError('precondition_failed', `the schema of ${name} is in cold storage`, {
+    hint: `holdfast restore --point ${name} --thaw standard --no-wait asks for what it needs to be thawed`,
+  });
 }
 
 /** As a script that a client of the database can run; what is no statement stands in comments. */
@@ -35,7 +45,7 @@ function describeStatement({ section, type, name, text }: SchemaStatement): stri
   return `${title}\n${words}${words.endsWith(';') ? '' : ';'}\n`;
 }
 
-function describeManifest(manifest: Manifest, context: Context): string {
+function describeManifest({ manifest, cold }: ShownBackup, context: Context): string {
   const { source, totals, from, to } = manifest;
   const facts: [string, string][] = [
     ['task', manifest.task],
@@ -54,6 +64,7 @@ function describeManifest(manifest: Manifest, context: Context): string {
       `${counted(totals.rows, 'row')}, ${bytes(totals.rawBytes)} in ${bytes(totals.storedBytes)}, ${counted(manifest.segments.length, 'segment')}`,
     ],
   ];
+  if (cold) facts.push(['cold', stock(cold)]);
   if (manifest.gap) facts.push(['gap', manifest.gap.reason]);
   if (manifest.dropped.length > 0) facts.push(['dropped', manifest.dropped.join(', ')]);
   const name = backupName(manifest.chain, manifest.sequence);

@@ -18,7 +18,7 @@ import { portableParts } from '../portable-names.ts';
 import { AzureColdStorage } from './cold.ts';
 import { azureError, isMissing, isRefusal } from './errors.ts';
 import { final } from './final.ts';
-import { discardBlocks, isDiscarded, removeDiscarded } from './leftovers.ts';
+import { discardBlocks, isDiscarded } from './leftovers.ts';
 import { download, infoOf, listedObject } from './objects.ts';
 import { prepare } from './prepare.ts';
 import { AzureSession } from './session.ts';
@@ -125,13 +125,9 @@ export class AzureDestination implements Destination {
     try {
       return { key, bytes: await upload.send(body) };
     } catch (error) {
-      if (!o.ifAbsent || HoldfastError.from(error).code !== 'conflict') throw error;
-      const wasNone = await removeDiscarded(this.#session, name, o).catch(() => false);
-      if (!wasNone) throw taken(key, this.description, error);
-      throw new HoldfastError(
-        'unavailable',
-        `what was left of ${key} in ${this.description} was just removed`,
-      );
+      if (o.ifAbsent && HoldfastError.from(error).code === 'conflict')
+        throw taken(key, this.description, error);
+      throw error;
     }
   }
 

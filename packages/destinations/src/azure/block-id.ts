@@ -3,6 +3,8 @@ import { createHash, randomBytes } from 'node:crypto';
 /** Tells blocks of Holdfast from those of other programs. */
 const mark = Buffer.from('hf');
 const lineBytes = 16;
+/** Of every name of ours: the service wants all of an object to be equally long. */
+export const blockIdLength = 52;
 
 /**
  * The blocks of one write have a line of their own in their names, so that two writers of a key never take one

@@ -1,6 +1,6 @@
 import { HoldfastError } from '@holdfast/core';
 import { networkError } from './network-errors.ts';
-import { refusalError } from './refusals.ts';
+import { isRefused, refusalError } from './refusals.ts';
 import { answerOf, type ServiceAnswer } from './service-answer.ts';
 
 /** What was being done when the service refused, and where. */
@@ -17,7 +17,13 @@ export interface AzureContext {
   readonly nowMs: number;
 }
 
-/** The service did not accept the credentials; others may do better. */
+/** The service did not accept the credentials; newer ones may do better. */
+export function isStale(error: unknown): boolean {
+  const answer = answerOf(error);
+  return answer !== undefined && isRefused(answer);
+}
+
+/** The credentials were not accepted, or may not do this. */
 export function isRefusal(error: unknown): boolean {
   const answer = answerOf(error);
   return answer !== undefined && (answer.status === 401 || answer.status === 403);
@@ -92,7 +98,7 @@ function stateError(
         cause,
         hint: thawing
           ? 'wait until it is thawed: up to 15 hours'
-          : 'thaw it first: holdfast thaw says how long that takes and what is paid for it',
+          : 'have it thawed first (holdfast restore --thaw standard); that takes hours, see docs/destinations/azure.md',
       },
     );
   }

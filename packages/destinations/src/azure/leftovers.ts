@@ -1,6 +1,7 @@
 import type { ContainerClient } from '@azure/storage-blob';
 import type { Sig } from '@holdfast/core';
-import { isOfLine } from './block-id.ts';
+import { blockIdLength, isOfLine } from './block-id.ts';
+import { blocksMax } from './block-plan.ts';
 import { isConflict, isMissing, isRefusal } from './errors.ts';
 import type { AzureSession } from './session.ts';
 
@@ -13,6 +14,11 @@ const discardMark = 'holdfast_discard';
 
 export function isDiscarded(metadata: Readonly<Record<string, string>> | undefined): boolean {
   return Object.keys(metadata ?? {}).some((name) => name.toLowerCase() === discardMark);
+}
+
+/** Blocks that no writer can put others beside: of other programs, whose names are not as long, or too many. */
+export function areInTheWay(blocks: ReadonlyMap<string, number>): boolean {
+  return blocks.size > blocksMax || [...blocks.keys()].some((id) => id.length !== blockIdLength);
 }
 
 /** Names and sizes of the blocks that belong to no object yet; undefined where the credentials may not read. */
@@ -65,20 +71,22 @@ async function replaceByNothing(container: ContainerClient, name: string, o: Sig
   }
 }
 
-/** Whether what stands in a writer's way was only such a mark; it is gone then. */
-export async function removeDiscarded(session: AzureSession, name: string, o: Sig): Promise<boolean> {
-  return session.run(o, async (container) => {
-    const blob = container.getBlobClient(name);
-    const abortSignal = o.signal;
-    try {
-      const { metadata, etag } = await blob.getProperties({ abortSignal });
-      if (!isDiscarded(metadata)) return false;
-      await blob.delete({ abortSignal, conditions: { ifMatch: etag ?? '' } });
-      return true;
-    } catch (error) {
-      if (isMissing(error) || isConflict(error)) return true;
-      if (isRefusal(error)) return false;
-      throw error;
-    }
-  });
+/**
+ * Which version of such a mark stands in a writer's way: one that could not be deleted, or was not yet. Undefined when
+ * it is an object, or nothing.
+ */
+export async function discardedEtag(
+  session: AzureSession,
+  name: string,
+  o: Sig,
+): Promise<string | undefined> {
+  try {
+    const { metadata, etag } = await session.run(o, (container) =>
+      container.getBlobClient(name).getProperties({ abortSignal: o.signal }),
+    );
+    return isDiscarded(metadata) ? etag : undefined;
+  } catch (error) {
+    if (isMissing(error) || isRefusal(error)) return undefined;
+    throw error;
+  }
 }

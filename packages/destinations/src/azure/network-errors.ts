@@ -1,5 +1,6 @@
 import { HoldfastError } from '@holdfast/core';
 import type { AzureSaid } from './errors.ts';
+import { firstLine } from './service-answer.ts';
 
 const tls =
   /^(?:CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|ERR_TLS|ERR_SSL|EPROTO|HOSTNAME_MISMATCH|INVALID_CA|CRL_)/;
@@ -18,7 +19,7 @@ export function networkError(error: unknown, { about, endpoint }: AzureSaid): Ho
     });
   }
   const found = inChain(error, (at) => codeOf(at) !== undefined);
-  const text = error instanceof Error ? firstLine(found ?? error) : String(error);
+  const text = error instanceof Error ? firstLine(found ?? error) : 'something that is no error was thrown';
   const code = found && codeOf(found);
   if (code !== undefined && tls.test(code)) {
     return new HoldfastError('precondition_failed', `${about}: no secure connection (${code})`, {
@@ -40,7 +41,7 @@ export function networkError(error: unknown, { about, endpoint }: AzureSaid): Ho
   }
   const inner = HoldfastError.from(error);
   if (inner.code !== 'internal') return inner;
-  return new HoldfastError('internal', `${about}: ${inner.reason}`, { cause: new Error(text) });
+  return new HoldfastError('internal', `${about}: ${text}`, { cause: new Error(text) });
 }
 
 function inChain(error: unknown, is: (at: Error) => boolean): Error | undefined {
@@ -52,9 +53,4 @@ function inChain(error: unknown, is: (at: Error) => boolean): Error | undefined 
 function codeOf(error: Error): string | undefined {
   const { code } = error as NodeJS.ErrnoException;
   return typeof code === 'string' && (tls.test(code) || wire.test(code)) ? code : undefined;
-}
-
-function firstLine(error: Error): string {
-  // A URL in it may hold a signature.
-  return (error.message.split('\n', 1)[0] ?? '').replaceAll(/\?\S+/g, '?…').slice(0, 300);
 }

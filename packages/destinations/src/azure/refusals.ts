@@ -9,6 +9,11 @@ const skewMsMin = 5 * 60_000;
 const refused =
   /^(?:AuthenticationFailed|AuthorizationFailure|InvalidAuthenticationInfo|NoAuthenticationInformation)$/;
 
+/** The credentials themselves were not accepted: others, of the same rights, may be. */
+export function isRefused({ code = '', status }: ServiceAnswer): boolean {
+  return status === 401 || refused.test(code);
+}
+
 /** What only differs in what is to be done about it. */
 const missing: Readonly<Record<string, string>> = {
   AuthorizationPermissionMismatch:

@@ -28,7 +28,7 @@ function answer(error: RestError, status: number): ServiceAnswer {
   const code = [headers?.get('x-ms-error-code'), details?.errorCode, details?.code, error.code].find(
     (each): each is string => typeof each === 'string' && /^[A-Z][A-Za-z0-9]+$/.test(each),
   );
-  const text = error.message.split('\n', 1)[0]?.slice(0, 300) ?? '';
+  const text = firstLine(error);
   const dateMs = Date.parse(headers?.get('date') ?? '');
   const retryAfterMs = waitOf((name) => headers?.get(name));
   const cause = new Error(`${status} ${code ?? ''} ${text}`.replaceAll(/\s+/g, ' '));
@@ -47,4 +47,9 @@ function waitOf(header: (name: string) => string | undefined): number | undefine
   if (ms !== undefined && /^[0-9]+$/.test(ms)) return Number(ms);
   const seconds = header('retry-after');
   return seconds !== undefined && /^[0-9]+$/.test(seconds) ? Number(seconds) * 1000 : undefined;
+}
+
+/** Of what an error says, without the parameters of URLs: a signature is one. */
+export function firstLine(error: Error): string {
+  return (error.message.split('\n', 1)[0] ?? '').replaceAll(/\?\S+/g, '?…').slice(0, 300);
 }

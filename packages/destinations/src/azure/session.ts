@@ -17,7 +17,7 @@ import {
 import { CommandCredentials, type Credentials } from '../credential-command.ts';
 import { type AzureAccess, accessOf } from './access.ts';
 import { agentFor } from './agent.ts';
-import { isRefusal } from './errors.ts';
+import { isStale } from './errors.ts';
 import { identityCredential } from './identity.ts';
 import type { AzureLocation } from './url.ts';
 
@@ -64,7 +64,7 @@ export class AzureSession implements AsyncDisposable {
     try {
       return await act(client.container);
     } catch (error) {
-      if (!this.#command || o.signal.aborted || !isRefusal(error)) throw error;
+      if (!this.#command || o.signal.aborted || !isStale(error)) throw error;
       const renewed = await this.#client({ ...o, refused: client });
       return await act(renewed.container);
     }

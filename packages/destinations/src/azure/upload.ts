@@ -1,5 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { BlockBlobUploadOptions, BlockBlobUploadResponse, ContainerClient } from '@azure/storage-blob';
+import type {
+  BlockBlobCommitBlockListOptions,
+  BlockBlobUploadResponse,
+  ContainerClient,
+} from '@azure/storage-blob';
 import { type Clock, HoldfastError, throwIfAborted, type WriteOptions } from '@holdfast/core';
 import { CheckedBody } from '../checked-body.ts';
 import { type CutBlock, cutBlocks } from './block-cutter.ts';
@@ -8,7 +12,7 @@ import { type BlockPlan, blockPlan } from './block-plan.ts';
 import { isConflict } from './errors.ts';
 import { final } from './final.ts';
 import { InFlight } from './in-flight.ts';
-import { discardBlocks, uncommittedBlocks } from './leftovers.ts';
+import { areInTheWay, discardBlocks, discardedEtag, uncommittedBlocks } from './leftovers.ts';
 import type { AzureSession } from './session.ts';
 import type { AzureWriting } from './url.ts';
 
@@ -97,9 +101,9 @@ export class Upload {
   }
 
   async #putBlocks(first: CutBlock, rest: AsyncIterable<CutBlock> | readonly CutBlock[]): Promise<void> {
-    const { ifAbsent, assertAbsent, name } = this.#o;
+    const { ifAbsent, assertAbsent } = this.#o;
     if (ifAbsent) await assertAbsent();
-    const there = (await uncommittedBlocks(this.#session, name, { signal: this.#signal })) ?? new Map();
+    const there = await this.#leftThere();
     this.#staged = true;
     const ids: string[] = [];
     const stage = async (block: CutBlock): Promise<void> => {
@@ -134,13 +138,33 @@ export class Upload {
     }
   }
 
+  /** What unfinished writes of the key have left; nothing where the credentials do not let one look. */
+  async #leftThere(): Promise<ReadonlyMap<string, number>> {
+    const o = { signal: this.#signal };
+    const there = await uncommittedBlocks(this.#session, this.#o.name, o);
+    if (!there || !areInTheWay(there)) return there ?? new Map();
+    await discardBlocks(this.#session, this.#o.name, o);
+    return new Map();
+  }
+
   async #commit(ids: string[]): Promise<void> {
-    const { name, sha256, signal, clock } = this.#o;
+    const { name, sha256, ifAbsent, signal } = this.#o;
+    const options = this.#objectOptions(sha256);
+    try {
+      await this.#putTogether(ids, options);
+    } catch (error) {
+      if (!ifAbsent || !isConflict(error)) throw error;
+      const ifMatch = await discardedEtag(this.#session, name, { signal });
+      if (ifMatch === undefined) throw error;
+      await this.#putTogether(ids, { ...options, conditions: { ifMatch } });
+    }
+  }
+
+  async #putTogether(ids: string[], options: BlockBlobCommitBlockListOptions): Promise<void> {
+    const { name, signal, clock } = this.#o;
     await final({ signal, clock }, (abortSignal) =>
       this.#run(abortSignal, (container) =>
-        container
-          .getBlockBlobClient(name)
-          .commitBlockList(ids, { ...this.#objectOptions(sha256), abortSignal }),
+        container.getBlockBlobClient(name).commitBlockList(ids, { ...options, abortSignal }),
       ),
     );
   }
@@ -149,7 +173,7 @@ export class Upload {
     return this.#session.run({ signal }, act);
   }
 
-  #objectOptions(sha256: string | undefined): BlockBlobUploadOptions {
+  #objectOptions(sha256: string | undefined): BlockBlobCommitBlockListOptions {
     const { writing, hot, ifAbsent, clock } = this.#o;
     const { immutableDays, immutableMode, legalHold } = writing;
     const tier = hot ? writing.hotTier : writing.tier;

@@ -230,7 +230,7 @@ describe('an upload in blocks', () => {
     await expect(writing).rejects.toMatchObject({ code: 'cancelled' });
   });
 
-  test('whose object was marked as discarded is none, and the next writer removes it', async () => {
+  test('whose object was marked as discarded is none, and the next writer replaces it', async () => {
     const { server } = azurite;
     const container = await server.createContainer();
     await using place = await openAzure(server, { container });
@@ -242,8 +242,34 @@ describe('an upload in blocks', () => {
     expect(await listedKeys(place)).toEqual([]);
     await expect(collect(place.read('k', { signal }))).rejects.toMatchObject({ code: 'not_found' });
     const write = () => place.write('k', bodyOf(Buffer.from('new')), { signal, ifAbsent: true });
-    await expect(write()).rejects.toMatchObject({ code: 'unavailable' });
     await write();
     expect((await collect(place.read('k', { signal }))).toString()).toBe('new');
+    await expect(write()).rejects.toMatchObject({ code: 'conflict' });
+  });
+
+  test('of a name under which another program has left blocks of its own drops them', async () => {
+    const { server } = azurite;
+    const container = await server.createContainer();
+    await using place = await openAzure(server, { container, parameters: smallBlocks });
+    const raw = rawContainer(server, container).getBlockBlobClient('k');
+    await raw.stageBlock(Buffer.from('0001').toString('base64'), 'theirs', 6);
+    await place.write('k', bodyOf(bytes), { ...promise, ifAbsent: true });
+    expect(sha256Of(await collect(place.read('k', { signal })))).toBe(promise.sha256);
+    expect(await leftUnder(server, container, 'k')).toEqual([]);
+  });
+
+  test('leaves no connection behind once the place is disposed of', async () => {
+    const { server } = azurite;
+    await using proxy = await TcpProxy.open(server.port);
+    {
+      await using place = await openAzure(server, {
+        endpoint: server.endpointAt(proxy.port),
+        parameters: smallBlocks,
+      });
+      await place.write('k', bodyOf(bytes), { signal });
+      for await (const _ of place.read('k', { signal })) break;
+      expect(proxy.live).toBeGreaterThan(0);
+    }
+    await until(() => proxy.live === 0);
   });
 });

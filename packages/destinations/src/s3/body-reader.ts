@@ -8,14 +8,18 @@ export class BodyReader {
     this.#iterator = body[Symbol.asyncIterator]();
   }
 
-  /** Fills the buffer; with fewer bytes only where the body ends. Rejects as the body does. */
-  async fill(into: Buffer): Promise<number> {
+  /**
+   * Fills the buffer; with fewer bytes only where the body ends. Rejects as the body does.
+   * @param see gets all bytes in their order: to digest them block by block keeps other requests going meanwhile
+   */
+  async fill(into: Buffer, see?: (bytes: Buffer) => void): Promise<number> {
     let at = 0;
     while (at < into.length) {
       const block = await this.#block();
       if (!block) break;
       const taken = block.subarray(0, into.length - at);
       into.set(taken, at);
+      see?.(into.subarray(at, at + taken.length));
       at += taken.length;
       this.#consume(taken.length);
     }

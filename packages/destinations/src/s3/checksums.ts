@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto';
+import { createHash, type Hash, hash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { HoldfastError } from '@holdfast/core';
 import { isAmazon } from './client.ts';
@@ -32,20 +32,39 @@ export function checksumKind({ checksum, endpoint }: S3Location): ChecksumKind {
   return isAmazon(endpoint) ? 'sha256' : 'md5';
 }
 
-export function digestOf(kind: ChecksumKind, data: Uint8Array): Digest {
-  const bytes = data.length;
-  switch (kind) {
-    case 'md5':
-    case 'sha256':
-      return { kind, bytes, value: hash(kind, data, 'base64') };
-    case 'crc32': {
-      const value = Buffer.alloc(4);
-      value.writeUInt32BE(crc32(data));
-      return { kind, bytes, value: value.toString('base64') };
-    }
-    case 'none':
-      return { kind, bytes };
+/** Digests bytes as they come. */
+export class Digester {
+  readonly #kind: ChecksumKind;
+  readonly #hash: Hash | undefined;
+  #crc32 = 0;
+  #bytes = 0;
+
+  constructor(kind: ChecksumKind) {
+    this.#kind = kind;
+    this.#hash = kind === 'md5' || kind === 'sha256' ? createHash(kind) : undefined;
   }
+
+  update(data: Uint8Array): void {
+    this.#bytes += data.length;
+    this.#hash?.update(data);
+    if (this.#kind === 'crc32') this.#crc32 = crc32(data, this.#crc32);
+  }
+
+  /** Once, when all has come. */
+  digest(): Digest {
+    const [kind, bytes] = [this.#kind, this.#bytes];
+    if (this.#hash) return { kind, bytes, value: this.#hash.digest('base64') };
+    if (kind !== 'crc32') return { kind, bytes };
+    const value = Buffer.alloc(4);
+    value.writeUInt32BE(this.#crc32);
+    return { kind, bytes, value: value.toString('base64') };
+  }
+}
+
+export function digestOf(kind: ChecksumKind, data: Uint8Array): Digest {
+  const digester = new Digester(kind);
+  digester.update(data);
+  return digester.digest();
 }
 
 /** The fields of a request that carry a digest. */

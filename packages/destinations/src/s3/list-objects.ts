@@ -34,18 +34,18 @@ export async function* listObjects(calls: S3Calls, prefix: string, o: Sig): Asyn
   } while (from !== undefined);
 }
 
-/** @throws HoldfastError unavailable for a list that has no end but does not go on: it would be taken for complete */
+/** @throws HoldfastError unavailable for a list that neither ends nor goes on: it would be taken for complete */
 function nextOf(
   page: ListObjectsV2CommandOutput,
   before: string | undefined,
   place: string,
 ): string | undefined {
-  if (!page.IsTruncated) return undefined;
+  if (page.IsTruncated === false) return undefined;
   const next = page.NextContinuationToken;
   if (next !== undefined && next !== before) return next;
   throw new HoldfastError(
     'unavailable',
-    `the list of ${place} breaks off: it is said to go on, but not where`,
+    `the list of ${place} breaks off: it does not say that it ends, nor where it goes on`,
   );
 }
 

@@ -19,7 +19,7 @@ import {
 } from './checksums.ts';
 import { s3ErrorName, s3Status } from './errors.ts';
 import { KeyLocks } from './key-locks.ts';
-import { MultipartUpload } from './multipart-upload.ts';
+import { bufferedPartBytesMax, MultipartUpload } from './multipart-upload.ts';
 import { objectFields } from './object-fields.ts';
 import { commit, piecesOf, sendOutgoing } from './outgoing.ts';
 import { type PartBuffer, PartBuffers } from './part-buffers.ts';
@@ -39,6 +39,7 @@ interface Job extends WriteOptions {
   readonly reader: BodyReader;
   readonly plan: PartPlan;
   readonly fail: (error: unknown) => void;
+  readonly unsent: (bytes: number) => void;
 }
 
 /** Stores objects: small ones by one request, others in parts. */
@@ -77,8 +78,10 @@ export class S3Writer {
     const broken = new AbortController();
     const signal = AbortSignal.any([o.signal, broken.signal]);
     const fail = (error: unknown): void => broken.abort(this.#calls.told(`write ${key}`, o, error));
-    const reader = new BodyReader(new CheckedBody(body, { ...o, key, signal }));
-    const job: Job = { ...o, signal, key, reader, plan, fail };
+    const checked = new CheckedBody(body, { ...o, key, signal });
+    const reader = new BodyReader(checked);
+    const unsent = (bytes: number): void => checked.unsent(bytes);
+    const job: Job = { ...o, signal, key, reader, plan, fail, unsent };
     try {
       return await this.#store(job);
     } finally {
@@ -93,7 +96,8 @@ export class S3Writer {
     const length = await reader.fill(small);
     if (await reader.isAtEnd()) return this.#put(job, small.subarray(0, length));
     reader.unread(small);
-    if (plan.partCount !== undefined && plan.partCount > 1) return this.#putParts(job, undefined);
+    const large = plan.sizeOf(1) > bufferedPartBytesMax && sizeBytes !== undefined;
+    if (large || (plan.partCount !== undefined && plan.partCount > 1)) return this.#putParts(job, undefined);
     const size = plan.sizeOf(1);
     const buffer = await this.#buffers.acquire(size, job);
     let owned = true;
@@ -178,7 +182,10 @@ export class S3Writer {
     }
     this.#mine.add(upload.uploadId);
     try {
-      await upload.send(job.reader, { signal: job.signal, first });
+      const { signal, sizeBytes } = job;
+      if (sizeBytes !== undefined && job.plan.sizeOf(1) > bufferedPartBytesMax)
+        await upload.sendThrough(job.reader, { signal, sizeBytes });
+      else await upload.send(job.reader, { signal, first });
       await this.#complete(job, upload);
       return { key, bytes: upload.bytes };
     } catch (error) {
@@ -192,9 +199,11 @@ export class S3Writer {
   }
 
   async #beginUpload(job: Job): Promise<MultipartUpload> {
-    const { name, plan, fail, signal, hot = false } = job;
+    const { name, plan, fail, unsent, signal, hot = false } = job;
     const calls = this.#calls;
-    const o = { calls, buffers: this.#buffers, name, plan, kind: this.#kind, fail };
+    // The checksums of parts that are sent as they come are not announced.
+    const kind = plan.sizeOf(1) > bufferedPartBytesMax && job.sizeBytes !== undefined ? 'none' : this.#kind;
+    const o = { calls, buffers: this.#buffers, name, plan, kind, fail, unsent };
     const begun = job.resumable ? await this.#takeUnfinished(job) : undefined;
     if (begun) return new MultipartUpload(o, begun);
     const fields = objectFields(calls.location, { hot, clock: calls.clock });

@@ -8,10 +8,11 @@ import { type RadosgwKeys, radosgwRequest } from './radosgw-request.ts';
 import { runProgram } from './run-program.ts';
 import { serverFolder } from './server-account.ts';
 import { ServerProcess } from './server-process.ts';
+import type { TestCertificate } from './test-certificates.ts';
 
 export interface RadosgwOptions {
-  /** Serves https beside http, with a certificate of its own for localhost and 127.0.0.1. */
-  readonly tls?: boolean;
+  /** Serves https beside http, with this certificate. */
+  readonly tls?: TestCertificate;
   /** 4 GiB by default. A store that is full blocks its writers; to test a full place use a quota. */
   readonly memoryBytes?: number;
 }
@@ -37,8 +38,6 @@ export class Radosgw implements AsyncDisposable {
   readonly endpoint: string;
   /** Only with `tls`. */
   readonly tlsEndpoint: string | undefined;
-  /** Of the authority that signed the server's certificate; only with `tls`. */
-  readonly caFile: string | undefined;
   readonly #parts: Parts;
   #gateway: ServerProcess | undefined;
   #buckets = 0;
@@ -48,7 +47,6 @@ export class Radosgw implements AsyncDisposable {
     this.owner = parts.owner;
     this.endpoint = `http://127.0.0.1:${parts.port}`;
     this.tlsEndpoint = parts.tlsPort === undefined ? undefined : `https://127.0.0.1:${parts.tlsPort}`;
-    this.caFile = parts.tlsPort === undefined ? undefined : join(parts.folder, 'ca.pem');
   }
 
   get port(): number {
@@ -127,7 +125,11 @@ export async function startRadosgw(options: RadosgwOptions = {}): Promise<Radosg
   const { memoryBytes = 4 * 1024 ** 3 } = options;
   const { fsid, text } = radosgwConfig({ folder, port, tlsPort, monitorPort, memoryBytes });
   await writeFile(join(folder, 'ceph.conf'), text);
-  if (options.tls) await makeCertificate(folder);
+  if (options.tls) {
+    const { keyFile, certFile } = options.tls;
+    const [key, certificate] = await Promise.all([readFile(keyFile, 'utf8'), readFile(certFile, 'utf8')]);
+    await writeFile(join(folder, 'server.pem'), key + certificate, { mode: 0o600 });
+  }
   const store: ServerProcess[] = [];
   const owner = { uid: 'owner', accessKeyId: 'OWNERKEY', secretAccessKey: 'ownersecret' };
   const gateway = new Radosgw({ folder, port, tlsPort, store, owner });
@@ -189,32 +191,6 @@ function ceph(folder: string, program: string, args: readonly string[]): Promise
 function spawnCeph(file: string, args: readonly string[], folder: string): Promise<ServerProcess> {
   const logFile = join(folder, 'log', 'out');
   return ServerProcess.spawn({ file, args: ['-c', join(folder, 'ceph.conf'), ...args], folder, logFile });
-}
-
-/** An authority and a server's certificate signed by it. */
-async function makeCertificate(folder: string): Promise<void> {
-  const openssl = (args: readonly string[]): Promise<string> =>
-    runProgram('/usr/bin/openssl', args, { folder });
-  const rsa = ['-newkey', 'rsa:2048', '-nodes', '-days', '2'];
-  await openssl([
-    'req',
-    '-x509',
-    ...rsa,
-    '-subj',
-    '/CN=test authority',
-    '-keyout',
-    'ca.key',
-    '-out',
-    'ca.pem',
-  ]);
-  const names = 'subjectAltName=DNS:localhost,IP:127.0.0.1';
-  const own = ['-subj', '/CN=localhost', '-addext', names, '-CA', 'ca.pem', '-CAkey', 'ca.key'];
-  await openssl(['req', '-x509', ...rsa, ...own, '-keyout', 'server.key', '-out', 'server.crt']);
-  const [key, certificate] = await Promise.all([
-    readFile(join(folder, 'server.key'), 'utf8'),
-    readFile(join(folder, 'server.crt'), 'utf8'),
-  ]);
-  await writeFile(join(folder, 'server.pem'), key + certificate);
 }
 
 function accepts(port: number): Promise<boolean> {

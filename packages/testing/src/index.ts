@@ -43,6 +43,7 @@ export { TcpLine } from './faults/tcp-line.ts';
 export { type ProxyMode, TcpProxy, type TcpProxyOptions } from './faults/tcp-proxy.ts';
 export { type AzuriteOptions, startAzurite } from './servers/azurite.ts';
 export { AzuriteServer } from './servers/azurite-server.ts';
+export { ColdS3Proxy, startColdS3Proxy, type ThawRequest } from './servers/cold-s3-proxy.ts';
 export { freePort } from './servers/free-port.ts';
 export { FtpStub, type FtpStubBehaviour } from './servers/ftp-stub.ts';
 export { findPostgres, newestPostgres, type PostgresInstallation } from './servers/postgres-installation.ts';

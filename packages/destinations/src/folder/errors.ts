@@ -1,5 +1,5 @@
-import { statfs } from 'node:fs/promises';
 import { HoldfastError } from '@holdfast/core';
+import type { Files } from './files.ts';
 
 /** What was being done when the file system refused, and where. */
 export interface FolderContext {
@@ -9,6 +9,7 @@ export interface FolderContext {
   readonly path: string;
   /** In words: `write`, `read`, … */
   readonly action: string;
+  readonly files: Files;
 }
 
 /** The system's code of an error, wherever in its chain of causes it is. */
@@ -30,7 +31,7 @@ export async function folderError(error: unknown, context: FolderContext): Promi
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
-      return new HoldfastError('exhausted', `${about}: ${await roomLeft(root, code)}`, {
+      return new HoldfastError('exhausted', `${about}: ${await roomLeft(context, code)}`, {
         cause: error,
         hint: `make room on the disk of ${root}, raise the quota, or name another folder`,
       });
@@ -110,10 +111,10 @@ export function symbolicLink(path: string, cause?: unknown): HoldfastError {
   );
 }
 
-async function roomLeft(root: string, code: string): Promise<string> {
+async function roomLeft({ root, files }: FolderContext, code: string): Promise<string> {
   if (code === 'EFBIG') return 'the file is larger than this process, or the file system, may make one';
   try {
-    const { bavail, bsize } = await statfs(root);
+    const { bavail, bsize } = await files.statfs(root);
     return `${bavail * bsize} bytes are free there${code === 'EDQUOT' ? ', and the quota is used up' : ''}`;
   } catch {
     return 'no room is left there';

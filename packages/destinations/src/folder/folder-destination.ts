@@ -1,5 +1,4 @@
 import { constants } from 'node:fs';
-import { type FileHandle, lstat, open, rename, rm, rmdir, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import {
   type ByteRange,
@@ -17,12 +16,13 @@ import { prefixParts } from '../keys.ts';
 import { portableParts } from '../portable-names.ts';
 import { fileMode, makeFolder, syncFolder } from './durable.ts';
 import { folderError, symbolicLink, systemCode } from './errors.ts';
+import { Files, type Link, type OpenFile } from './files.ts';
 import { fill } from './fill.ts';
 import { proveWritable, sharedDisks } from './prove.ts';
-import { exists, type Link, Publisher } from './publish.ts';
+import { exists, Publisher } from './publish.ts';
 import { FolderRoot } from './root.ts';
 import { temporaryName } from './temporary.ts';
-import { infoOf, lstatFile, walk } from './walk.ts';
+import { infoOf, lstatFile, type WalkOptions, walk } from './walk.ts';
 
 export interface FolderOptions {
   /** Absolute path of the folder. */
@@ -31,11 +31,14 @@ export interface FolderOptions {
   /** Which repository this folder held when it was last used, as `repositoryId` said then. */
   readonly expectedId?: string | undefined;
   readonly clock: Clock;
+  /** A call of the file system that takes longer hangs; to sync may take five times as long. */
+  readonly callTimeoutMs?: number | undefined;
   /** How a file gets a second name, where the system's own way is not wanted. */
   readonly link?: Link;
 }
 
 const readBytes = 1_048_576;
+const defaultCallTimeoutMs = 60_000;
 /** A folder that a `delete` of the last object in it removed under a writer is made again this often. */
 const parentAttemptsMax = 5;
 
@@ -44,12 +47,14 @@ export class FolderDestination implements Destination {
   readonly type = 'folder';
   readonly description: string;
   readonly #root: FolderRoot;
-  readonly #publisher: Publisher;
+  readonly #publisher = new Publisher();
+  readonly #files: Files;
   readonly #options: FolderOptions;
 
   constructor(options: FolderOptions) {
     this.#options = options;
-    this.#publisher = new Publisher({ link: options.link });
+    const { path: root, clock, link, callTimeoutMs } = options;
+    this.#files = new Files({ root, clock, link, timeoutMs: callTimeoutMs ?? defaultCallTimeoutMs });
     this.#root = new FolderRoot({
       path: options.path,
       mountRequired: options.mountRequired ?? false,
@@ -69,8 +74,8 @@ export class FolderDestination implements Destination {
   }
 
   get token(): DriverToken {
-    const { path, mountRequired } = this.#options;
-    const data = { path, mountRequired: mountRequired ?? false, expectedId: this.#root.id };
+    const { path, mountRequired, callTimeoutMs } = this.#options;
+    const data = { path, mountRequired: mountRequired ?? false, callTimeoutMs, expectedId: this.#root.id };
     return { module: new URL('./worker.ts', import.meta.url).href, data };
   }
 
@@ -78,10 +83,11 @@ export class FolderDestination implements Destination {
     throwIfAborted(o.signal);
     const scratch = join(this.#root.path, temporaryName());
     return this.#telling('write to', this.#root.path, async () => {
-      await this.#checkForWriting();
-      await proveWritable(this.#root, this.#publisher, { ...o, scratch });
+      const files = this.#files.until(o.signal);
+      await this.#checkForWriting(files);
+      await proveWritable(this.#root, this.#publisher, { ...o, files, scratch });
       throwIfAborted(o.signal);
-      return sharedDisks(this.#root.path, o.neverOn ?? []);
+      return sharedDisks(files, this.#root.path, o.neverOn ?? []);
     });
   }
 
@@ -90,22 +96,24 @@ export class FolderDestination implements Destination {
     const parts = portableParts(key);
     const path = join(this.#root.path, ...parts);
     return this.#telling('write', path, async () => {
-      await this.#checkForWriting();
-      await this.#assertNoLinks(parts.slice(0, -1));
-      if (o.ifAbsent && (await exists(path))) throw taken(key, this.description);
-      const { handle, temporary } = await this.#openTemporary(path);
+      const files = this.#files.until(o.signal);
+      await this.#checkForWriting(files);
+      await this.#assertNoLinks(files, parts.slice(0, -1));
+      if (o.ifAbsent && (await exists(files, path))) throw taken(key, this.description);
+      const { file, temporary } = await this.#openTemporary(files, path);
       try {
-        const bytes = await fill(handle, body, { ...o, key });
-        // From here on the object is seen, and an abort comes too late.
+        const bytes = await fill(file, body, { ...o, key });
+        // From here on the object is seen, and an abort comes too late: these calls are waited for to their end.
         throwIfAborted(o.signal);
-        if (!o.ifAbsent) await rename(temporary, path);
-        else if (!(await this.#publisher.publishNew(temporary, path))) throw taken(key, this.description);
-        await syncFolder(dirname(path));
+        if (!o.ifAbsent) await this.#files.rename(temporary, path);
+        else if (!(await this.#publisher.publishNew(this.#files, temporary, path)))
+          throw taken(key, this.description);
+        await syncFolder(this.#files, dirname(path));
         return { key, bytes };
       } catch (error) {
-        await rm(temporary, { force: true }).catch(() => undefined);
+        await this.#files.discard(temporary);
         // Nor do the folders stay that were made for it.
-        await this.#leave(dirname(path)).catch(() => undefined);
+        if (!this.#files.hangs) await this.#leave(dirname(path)).catch(() => undefined);
         throw error;
       }
     });
@@ -115,9 +123,10 @@ export class FolderDestination implements Destination {
     throwIfAborted(o.signal);
     const parts = portableParts(key);
     const path = join(this.#root.path, ...parts);
-    const handle = await this.#telling('read', path, () => this.#openObject(key, parts, path));
+    const files = this.#files.until(o.signal);
+    const file = await this.#telling('read', path, () => this.#openObject(files, key, path));
     try {
-      const { size } = await this.#telling('read', path, () => handle.stat());
+      const { size } = await this.#telling('read', path, () => file.stat());
       const { start, length } = o.range ?? { start: 0, length: size };
       if (!(start >= 0 && length >= 0 && start + length <= size)) {
         throw new HoldfastError(
@@ -130,8 +139,8 @@ export class FolderDestination implements Destination {
         throwIfAborted(o.signal);
         const wanted = Math.min(block.length, start + length - at);
         const position = at;
-        const { bytesRead } = await this.#telling('read', path, () =>
-          handle.read(block, 0, wanted, position),
+        const bytesRead = await this.#telling('read', path, () =>
+          file.read(block, { length: wanted, position }),
         );
         if (bytesRead === 0) {
           throw new HoldfastError('corrupt', `${path} ended at byte ${at} of ${size} while it was read`);
@@ -140,7 +149,7 @@ export class FolderDestination implements Destination {
         yield block.subarray(0, bytesRead);
       }
     } finally {
-      await handle.close();
+      await file.close();
     }
   }
 
@@ -149,9 +158,10 @@ export class FolderDestination implements Destination {
     const parts = portableParts(key);
     const path = join(this.#root.path, ...parts);
     return this.#telling('look at', path, async () => {
-      await this.#root.check();
-      await this.#assertNoLinks(parts.slice(0, -1));
-      const found = await lstatFile(path);
+      const files = this.#files.until(o.signal);
+      await this.#root.check(files);
+      await this.#assertNoLinks(files, parts.slice(0, -1));
+      const found = await lstatFile(files, path);
       throwIfAborted(o.signal);
       return found && infoOf(key, found);
     });
@@ -161,13 +171,14 @@ export class FolderDestination implements Destination {
     throwIfAborted(o.signal);
     const { folders, rest } = prefixParts(prefix);
     const base = join(this.#root.path, ...folders);
+    const files = this.#files.until(o.signal);
     await this.#telling('list', base, async () => {
-      await this.#root.check();
-      await this.#assertNoLinks(folders);
+      await this.#root.check(files);
+      await this.#assertNoLinks(files, folders);
     });
     const start = { folder: base, keyPrefix: folders.map((name) => `${name}/`).join(''), namePrefix: rest };
-    for await (const info of walk(start, o.signal, (path, act) => this.#telling('list', path, act)))
-      yield info;
+    const telling: WalkOptions['telling'] = (path, act) => this.#telling('list', path, act);
+    yield* walk(start, { signal: o.signal, files, telling });
   }
 
   async delete(key: string, o: Sig): Promise<void> {
@@ -175,49 +186,48 @@ export class FolderDestination implements Destination {
     const parts = portableParts(key);
     const path = join(this.#root.path, ...parts);
     await this.#telling('delete', path, async () => {
-      await this.#root.check();
-      await this.#assertNoLinks(parts.slice(0, -1));
-      if (!(await lstatFile(path))) return;
+      const files = this.#files.until(o.signal);
+      await this.#root.check(files);
+      await this.#assertNoLinks(files, parts.slice(0, -1));
+      if (!(await lstatFile(files, path))) return;
       throwIfAborted(o.signal);
-      await unlink(path).catch((error: unknown) => {
-        if (systemCode(error) !== 'ENOENT') throw error;
-      });
+      await this.#files.remove(path);
       await this.#leave(dirname(path));
     });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #checkForWriting(): Promise<void> {
-    await this.#root.checkForWriting(async (name, content) => {
+  async #checkForWriting(files: Files): Promise<void> {
+    await this.#root.checkForWriting(files, async (name, content) => {
       const path = join(this.#root.path, name);
-      const { handle, temporary } = await this.#openTemporary(path);
+      const { file, temporary } = await this.#openTemporary(this.#files, path);
       try {
-        await handle.writeFile(content);
-        await handle.sync();
+        await file.write(Buffer.from(content));
+        await file.sync();
       } finally {
-        await handle.close();
+        await file.close();
       }
-      const published = await this.#publisher.publishNew(temporary, path);
-      await syncFolder(this.#root.path);
+      const published = await this.#publisher.publishNew(this.#files, temporary, path);
+      await syncFolder(this.#files, this.#root.path);
       return published;
     });
   }
 
-  async #openTemporary(path: string): Promise<{ handle: FileHandle; temporary: string }> {
+  async #openTemporary(files: Files, path: string): Promise<{ file: OpenFile; temporary: string }> {
     const folder = dirname(path);
     const temporary = join(folder, temporaryName());
     for (let attempt = 1; ; attempt += 1) {
       try {
-        if (folder !== this.#root.path) await makeFolder(folder);
-        const handle = await open(temporary, 'wx', fileMode);
+        if (folder !== this.#root.path) await makeFolder(files, folder);
+        const file = await files.open(temporary, 'wx', fileMode);
         try {
           // If the mount went away since it was looked at, this file is on the disk below it.
-          await this.#root.check();
-          return { handle, temporary };
+          await this.#root.check(files);
+          return { file, temporary };
         } catch (error) {
-          await handle.close();
-          await rm(temporary, { force: true });
+          await file.close();
+          await files.discard(temporary);
           throw error;
         }
       } catch (error) {
@@ -226,29 +236,29 @@ export class FolderDestination implements Destination {
     }
   }
 
-  async #openObject(key: string, parts: readonly string[], path: string): Promise<FileHandle> {
-    await this.#root.check();
-    await this.#assertNoLinks(parts.slice(0, -1));
+  async #openObject(files: Files, key: string, path: string): Promise<OpenFile> {
+    await this.#root.check(files);
+    await this.#assertNoLinks(files, portableParts(key).slice(0, -1));
     const missing = new HoldfastError('not_found', `no object ${key} in ${this.description}`);
-    let handle: FileHandle;
+    let file: OpenFile;
     try {
       // Not blocking: a pipe that someone put there would wait for a writer.
-      handle = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+      file = await files.open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
     } catch (error) {
       if (['ENOENT', 'ENOTDIR', 'ENXIO'].includes(systemCode(error) ?? '')) throw missing;
       throw error;
     }
-    if ((await handle.stat()).isFile()) return handle;
-    await handle.close();
+    if ((await file.stat()).isFile()) return file;
+    await file.close();
     throw missing;
   }
 
   /** Folders that lead elsewhere are refused rather than followed: a key names what is below the root. */
-  async #assertNoLinks(folders: readonly string[]): Promise<void> {
+  async #assertNoLinks(files: Files, folders: readonly string[]): Promise<void> {
     let at = this.#root.path;
     for (const name of folders) {
       at = join(at, name);
-      const found = await lstat(at).catch((error: unknown) => {
+      const found = await files.lstat(at).catch((error: unknown) => {
         if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
         throw error;
       });
@@ -262,13 +272,13 @@ export class FolderDestination implements Destination {
     let at = folder;
     while (at !== this.#root.path) {
       try {
-        await rmdir(at);
+        await this.#files.rmdir(at);
       } catch {
         break;
       }
       at = dirname(at);
     }
-    await syncFolder(at).catch((error: unknown) => {
+    await syncFolder(this.#files, at).catch((error: unknown) => {
       // Another delete may have removed this folder as well, and then synced the one above.
       if (systemCode(error) !== 'ENOENT') throw error;
     });
@@ -278,7 +288,7 @@ export class FolderDestination implements Destination {
     try {
       return await act();
     } catch (error) {
-      throw await folderError(error, { root: this.#root.path, path, action });
+      throw await folderError(error, { root: this.#root.path, files: this.#files, path, action });
     }
   }
 }

@@ -48,6 +48,8 @@ describe('the URL of a folder', () => {
     ['file:/a%00b', /NUL/],
     ['folder:/srv', /not a folder's URL/],
     ['file:/srv?mount=yes', /mount=yes/],
+    ['file:/srv?callTimeout=0', /callTimeout=0/],
+    ['file:/srv?callTimeout=1m', /callTimeout=1m/],
     ['file:/srv?mount=required&mount=required', /twice/],
   ] as const;
   for (const [url, message] of refused) {
@@ -62,7 +64,7 @@ describe('the URL of a folder', () => {
       expect.objectContaining({ code: 'config_invalid', hint: 'did you mean mount?' }),
     );
     expect(() => parseFolderUrl('file:/srv?compress=yes')).toThrow(
-      expect.objectContaining({ hint: 'known are: mount' }),
+      expect.objectContaining({ hint: 'known are: mount, callTimeout' }),
     );
   });
 });

@@ -1,13 +1,13 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Marker, markerName, parseMarker } from '../repository.ts';
 import { systemCode } from './errors.ts';
+import type { Files } from './files.ts';
 
 /** @throws HoldfastError corrupt when the file is there but says nothing; the system's error when it cannot be read */
-export async function readMarker(root: string): Promise<Marker | undefined> {
+export async function readMarker(files: Files, root: string): Promise<Marker | undefined> {
   const path = join(root, markerName);
   try {
-    return parseMarker(await readFile(path, 'utf8'), path);
+    return parseMarker(await files.text(path), path);
   } catch (error) {
     if (systemCode(error) === 'ENOENT') return undefined;
     throw error;

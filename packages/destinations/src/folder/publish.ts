@@ -1,10 +1,8 @@
-import { link, lstat, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { reservedPrefix } from '../repository.ts';
 import { systemCode } from './errors.ts';
+import type { Files } from './files.ts';
 import { dayMs, isOrphan, temporaryName } from './temporary.ts';
-
-export type Link = (existing: string, name: string) => Promise<void>;
 
 /** What file systems say that have no second names: exFAT, FAT, some network and user-space ones. */
 const noLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'];
@@ -14,12 +12,7 @@ const noLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'];
  * step at the file system (at the server, on a network path), so that one of several writers wins.
  */
 export class Publisher {
-  readonly #link: Link;
   #links = true;
-
-  constructor(options: { readonly link?: Link | undefined } = {}) {
-    this.#link = options.link ?? link;
-  }
 
   /** False once the file system was seen to have no second names; then one machine's writers exclude one another. */
   get atomic(): boolean {
@@ -27,23 +20,23 @@ export class Publisher {
   }
 
   /** Says whether it did; in either case the temporary name is gone. */
-  async publishNew(temporary: string, path: string): Promise<boolean> {
+  async publishNew(files: Files, temporary: string, path: string): Promise<boolean> {
     if (this.#links) {
       try {
-        await this.#link(temporary, path);
-        await rm(temporary, { force: true });
+        await files.link(temporary, path);
+        await files.remove(temporary);
         return true;
       } catch (error) {
         const code = systemCode(error) ?? '';
         if (code !== 'EEXIST' && !noLinks.includes(code)) throw error;
         if (code === 'EEXIST') {
-          await rm(temporary, { force: true });
+          await files.remove(temporary);
           return false;
         }
         this.#links = false;
       }
     }
-    return this.#claimAndRename(temporary, path);
+    return this.#claimAndRename(files, temporary, path);
   }
 
   /**
@@ -51,30 +44,31 @@ export class Publisher {
    * just stored. A writer that dies here leaves its claim, which stands until its process is known to be gone, or for a
    * day.
    */
-  async #claimAndRename(temporary: string, path: string): Promise<boolean> {
+  async #claimAndRename(files: Files, temporary: string, path: string): Promise<boolean> {
     const claim = join(dirname(path), `${reservedPrefix}claim-${basename(path)}`.slice(0, 255));
     const claimed =
-      (await makeClaim(claim)) || ((await isStale(claim, temporary)) && (await takeOver(claim)));
+      (await makeClaim(files, claim)) ||
+      ((await isStale(files, claim, temporary)) && (await takeOver(files, claim)));
     if (!claimed) {
-      await rm(temporary, { force: true });
+      await files.remove(temporary);
       return false;
     }
     try {
-      if (await exists(path)) {
-        await rm(temporary, { force: true });
+      if (await exists(files, path)) {
+        await files.remove(temporary);
         return false;
       }
-      await rename(temporary, path);
+      await files.rename(temporary, path);
       return true;
     } finally {
-      await rm(claim, { force: true });
+      await files.discard(claim);
     }
   }
 }
 
-export async function exists(path: string): Promise<boolean> {
+export async function exists(files: Files, path: string): Promise<boolean> {
   try {
-    await lstat(path);
+    await files.lstat(path);
     return true;
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return false;
@@ -82,10 +76,10 @@ export async function exists(path: string): Promise<boolean> {
   }
 }
 
-async function makeClaim(claim: string): Promise<boolean> {
+async function makeClaim(files: Files, claim: string): Promise<boolean> {
   try {
-    const handle = await open(claim, 'wx');
-    await handle.writeFile(temporaryName());
+    const handle = await files.open(claim, 'wx');
+    await handle.write(Buffer.from(temporaryName()));
     await handle.close();
     return true;
   } catch (error) {
@@ -94,16 +88,16 @@ async function makeClaim(claim: string): Promise<boolean> {
   }
 }
 
-async function takeOver(claim: string): Promise<boolean> {
-  await rm(claim, { force: true });
-  return makeClaim(claim);
+async function takeOver(files: Files, claim: string): Promise<boolean> {
+  await files.remove(claim);
+  return makeClaim(files, claim);
 }
 
 /** Its process is gone, or it is older by a day than what is to be published: both by the file system's clock. */
-async function isStale(claim: string, temporary: string): Promise<boolean> {
+async function isStale(files: Files, claim: string, temporary: string): Promise<boolean> {
   try {
-    if (isOrphan(await readFile(claim, 'utf8'))) return true;
-    return (await stat(temporary)).mtimeMs - (await stat(claim)).mtimeMs > dayMs;
+    if (isOrphan(await files.text(claim))) return true;
+    return (await files.stat(temporary)).mtimeMs - (await files.stat(claim)).mtimeMs > dayMs;
   } catch {
     return false;
   }

@@ -1,10 +1,10 @@
 import type { Stats } from 'node:fs';
-import { readdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { type Clock, HoldfastError } from '@holdfast/core';
 import { type Marker, markerName, markerText, newMarker, reservedPrefix } from '../repository.ts';
 import { makeFolder } from './durable.ts';
 import { mountGone, systemCode } from './errors.ts';
+import type { Files } from './files.ts';
 import { readMarker } from './marker.ts';
 
 export interface RootOptions {
@@ -42,17 +42,17 @@ export class FolderRoot {
   }
 
   /** Before reading: the folder is there, and is the one that was seen before. */
-  async check(): Promise<void> {
-    const now = await this.#stat();
+  async check(files: Files): Promise<void> {
+    const now = await this.#stat(files);
     if (!this.#seen) {
-      await this.#assertMounted();
-      const marker = await readMarker(this.path);
-      if (this.#id !== undefined) await this.#assertExpected(marker, this.#id);
+      await this.#assertMounted(files);
+      const marker = await readMarker(files, this.path);
+      if (this.#id !== undefined) await this.#assertExpected(files, marker, this.#id);
       this.#id ??= marker?.id;
     } else if (now.dev !== this.#seen.dev || now.ino !== this.#seen.ino) {
       // Some network file systems number their files anew now and then, and a remount changes the device: the marker
       // is what tells another folder from the same one.
-      const marker = await readMarker(this.path);
+      const marker = await readMarker(files, this.path);
       if (this.#id === undefined || marker?.id !== this.#id) {
         throw mountGone(this.path, `${this.path} is not the folder that it was when this run began`);
       }
@@ -61,29 +61,29 @@ export class FolderRoot {
   }
 
   /** Before writing: the same, and the first use makes the folder and marks it. */
-  async checkForWriting(publish: PublishNew): Promise<void> {
-    if (!this.#seen) await this.#makeMissing();
-    await this.check();
+  async checkForWriting(files: Files, publish: PublishNew): Promise<void> {
+    if (!this.#seen) await this.#makeMissing(files);
+    await this.check(files);
     if (this.#id !== undefined) return;
-    this.#marking ??= this.#mark(publish).finally(() => {
+    this.#marking ??= this.#mark(files, publish).finally(() => {
       this.#marking = undefined;
     });
     this.#id = await this.#marking;
   }
 
-  async #mark(publish: PublishNew): Promise<string> {
+  async #mark(files: Files, publish: PublishNew): Promise<string> {
     const marker = newMarker(this.#options.clock.now());
     if (await publish(markerName, markerText(marker))) return marker.id;
     // Another process was first.
-    const theirs = await readMarker(this.path);
+    const theirs = await readMarker(files, this.path);
     if (!theirs) throw mountGone(this.path, `${markerName} came and went`);
     return theirs.id;
   }
 
-  async #stat(): Promise<Stats> {
+  async #stat(files: Files): Promise<Stats> {
     let found: Stats;
     try {
-      found = await stat(this.path);
+      found = await files.stat(this.path);
     } catch (error) {
       if (!['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) throw error;
       if (this.#seen || this.#id !== undefined)
@@ -99,25 +99,25 @@ export class FolderRoot {
     });
   }
 
-  async #makeMissing(): Promise<void> {
+  async #makeMissing(files: Files): Promise<void> {
     // What was there once is not made anew: the folder is missing because its file system is not mounted.
     if (this.#id !== undefined) return;
-    const existing = await nearestExisting(this.path);
+    const existing = await nearestExisting(files, this.path);
     if (existing === this.path) return;
-    await this.#assertMounted();
-    await makeFolder(this.path);
+    await this.#assertMounted(files);
+    await makeFolder(files, this.path);
   }
 
-  async #assertMounted(): Promise<void> {
+  async #assertMounted(files: Files): Promise<void> {
     if (!this.#options.mountRequired) return;
-    const existing = await nearestExisting(this.path);
-    if ((await stat(existing)).dev !== (await stat('/')).dev) return;
+    const existing = await nearestExisting(files, this.path);
+    if ((await files.stat(existing)).dev !== (await files.stat('/')).dev) return;
     throw new HoldfastError('unavailable', `nothing is mounted at ${this.path}: it is on the disk of /`, {
       hint: 'mount its file system, or leave out mount=required if it is meant to be on this disk',
     });
   }
 
-  async #assertExpected(marker: Marker | undefined, expectedId: string): Promise<void> {
+  async #assertExpected(files: Files, marker: Marker | undefined, expectedId: string): Promise<void> {
     if (marker?.id === expectedId) return;
     if (marker) {
       throw new HoldfastError(
@@ -128,7 +128,7 @@ export class FolderRoot {
         },
       );
     }
-    const entries = await readdir(this.path);
+    const entries = await files.names(this.path);
     const empty = entries.every((name) => name.startsWith(reservedPrefix) || name === 'lost+found');
     throw mountGone(
       this.path,
@@ -138,10 +138,10 @@ export class FolderRoot {
 }
 
 /** The path itself, or the nearest folder above it that is there. */
-async function nearestExisting(path: string): Promise<string> {
+async function nearestExisting(files: Files, path: string): Promise<string> {
   for (let at = path; ; at = dirname(at)) {
     try {
-      await stat(at);
+      await files.stat(at);
       return at;
     } catch (error) {
       if (systemCode(error) !== 'ENOENT' || at === dirname(at)) throw error;

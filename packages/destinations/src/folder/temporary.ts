@@ -1,10 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync, readlinkSync } from 'node:fs';
-import { readdir, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { throwIfAborted } from '@holdfast/core';
+import { type Sig, throwIfAborted } from '@holdfast/core';
 import { reservedPrefix } from '../repository.ts';
+import type { Files } from './files.ts';
 
 /** How long what nobody can tell the writer of is left alone. */
 export const dayMs = 86_400_000;
@@ -50,23 +50,25 @@ export function isOrphan(name: string): boolean {
  * Removes what dead writers left below a folder: at once when their process is known to be gone, else after a day.
  * `nowMs` is the time as the file system itself tells it, so that no two clocks are compared.
  */
-export async function sweepTemporaries(folder: string, nowMs: number, signal: AbortSignal): Promise<void> {
-  throwIfAborted(signal);
-  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+export async function sweepTemporaries(
+  folder: string,
+  o: Sig & { readonly files: Files; readonly nowMs: number },
+): Promise<void> {
+  throwIfAborted(o.signal);
+  const entries = await o.files.entries(folder).catch(() => []);
   for (const entry of entries) {
     const path = join(folder, entry.name);
     if (entry.isDirectory()) {
-      await sweepTemporaries(path, nowMs, signal);
+      await sweepTemporaries(path, o);
     } else if (entry.isFile() && pattern.test(entry.name)) {
-      if (isOrphan(entry.name) || (await isOld(path, nowMs)))
-        await rm(path, { force: true }).catch(() => undefined);
+      if (isOrphan(entry.name) || (await isOld(path, o))) await o.files.remove(path).catch(() => undefined);
     }
   }
 }
 
-async function isOld(path: string, nowMs: number): Promise<boolean> {
+async function isOld(path: string, o: { readonly files: Files; readonly nowMs: number }): Promise<boolean> {
   try {
-    return nowMs - (await stat(path)).mtimeMs > dayMs;
+    return o.nowMs - (await o.files.stat(path)).mtimeMs > dayMs;
   } catch {
     return false;
   }

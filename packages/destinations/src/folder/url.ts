@@ -6,21 +6,36 @@ export interface FolderLocation {
   /** Absolute. */
   readonly path: string;
   readonly mountRequired: boolean;
+  /** A call of the file system that takes longer hangs. */
+  readonly callTimeoutMs?: number;
 }
 
 /**
- * `file:./backups`, `file:/srv/backups`, `file:///srv/backups`, each with `?mount=required`. A relative path is one
+ * `file:./backups`, `file:/srv/backups`, `file:///srv/backups`, each with `?mount=required` and
+ * `callTimeout=60` (seconds). A relative path is one
  * below the folder that the process works in now.
  */
 export function parseFolderUrl(url: string): FolderLocation {
   const match = /^file:([^?]*)(?:\?(.*))?$/is.exec(url);
   if (!match) throw invalid(`not a folder's URL: ${JSON.stringify(url)}`);
   const [, rest = '', query = ''] = match;
-  const { mount } = readParameters(query, ['mount'], 'a folder as destination');
+  const { mount, callTimeout } = readParameters(query, ['mount', 'callTimeout'], 'a folder as destination');
   if (mount !== undefined && mount !== 'required') {
     throw invalid(`mount=${mount} says nothing; the only value is required`);
   }
-  return { path: resolve(pathOf(rest)), mountRequired: mount === 'required' };
+  return {
+    path: resolve(pathOf(rest)),
+    mountRequired: mount === 'required',
+    ...(callTimeout !== undefined && { callTimeoutMs: secondsOf(callTimeout) * 1000 }),
+  };
+}
+
+function secondsOf(text: string): number {
+  const seconds = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (seconds >= 1 && seconds <= 3600) return seconds;
+  throw new HoldfastError('config_invalid', `callTimeout=${text} is no number of seconds from 1 to 3600`, {
+    hint: 'leave it out for 60; what takes longer on a slow network path is told as a path that does not answer',
+  });
 }
 
 function pathOf(rest: string): string {

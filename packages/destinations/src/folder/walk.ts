@@ -1,13 +1,16 @@
 import type { Dirent, Stats } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { ObjectInfo } from '@holdfast/core';
+import type { ObjectInfo, Sig } from '@holdfast/core';
 import { throwIfAborted } from '@holdfast/core';
 import { reservedPrefix } from '../repository.ts';
 import { systemCode } from './errors.ts';
+import type { Files } from './files.ts';
 
-/** Runs a step on a path and translates its errors. */
-export type Telling = <T>(path: string, act: () => Promise<T>) => Promise<T>;
+export interface WalkOptions extends Sig {
+  readonly files: Files;
+  /** Runs a step on a path and translates its errors. */
+  readonly telling: <T>(path: string, act: () => Promise<T>) => Promise<T>;
+}
 
 export interface WalkStart {
   readonly folder: string;
@@ -21,23 +24,20 @@ export interface WalkStart {
  * All files below a folder, but the driver's own. Symbolic links are not followed: where they lead is not here, and
  * they may lead in circles. Memory: one folder's names per level.
  */
-export async function* walk(
-  start: WalkStart,
-  signal: AbortSignal,
-  telling: Telling,
-): AsyncGenerator<ObjectInfo> {
+export async function* walk(start: WalkStart, o: WalkOptions): AsyncGenerator<ObjectInfo> {
   const { folder, keyPrefix, namePrefix } = start;
-  const entries = await telling(folder, () => entriesOf(folder));
+  const { files, signal, telling } = o;
+  const entries = await telling(folder, () => entriesOf(files, folder));
   for (const entry of entries) {
     throwIfAborted(signal);
     if (!entry.name.startsWith(namePrefix) || entry.name.startsWith(reservedPrefix)) continue;
     const path = join(folder, entry.name);
     const key = keyPrefix + entry.name;
     if (entry.isDirectory()) {
-      yield* walk({ folder: path, keyPrefix: `${key}/`, namePrefix: '' }, signal, telling);
+      yield* walk({ folder: path, keyPrefix: `${key}/`, namePrefix: '' }, o);
     } else if (entry.isFile()) {
       // It may have been deleted since its folder was read.
-      const found = await telling(path, () => lstatFile(path));
+      const found = await telling(path, () => lstatFile(files, path));
       if (found) yield infoOf(key, found);
     }
   }
@@ -48,9 +48,9 @@ export function infoOf(key: string, found: Stats): ObjectInfo {
 }
 
 /** What is there if it is a file; nothing else is an object. */
-export async function lstatFile(path: string): Promise<Stats | undefined> {
+export async function lstatFile(files: Files, path: string): Promise<Stats | undefined> {
   try {
-    const found = await lstat(path);
+    const found = await files.lstat(path);
     return found.isFile() ? found : undefined;
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return undefined;
@@ -58,9 +58,9 @@ export async function lstatFile(path: string): Promise<Stats | undefined> {
   }
 }
 
-async function entriesOf(folder: string): Promise<Dirent[]> {
+async function entriesOf(files: Files, folder: string): Promise<Dirent[]> {
   try {
-    return await readdir(folder, { withFileTypes: true });
+    return await files.entries(folder);
   } catch (error) {
     if (['ENOENT', 'ENOTDIR'].includes(systemCode(error) ?? '')) return [];
     throw error;

@@ -68,7 +68,7 @@ function replyError(reply: Reply, context: FtpContext, cause: unknown): Holdfast
     case 'full':
       return make('exhausted', context, `no room is left: ${said(reply)}`, {
         cause,
-        hint: "make room on the server's disk, or raise the quota of this user",
+        hint: "make room on the server's disk, or raise the quota of this user; if there is room, the disk is failing: look at the server's log",
       });
     case 'readonly':
       return make('unavailable', context, `the server's file system is read-only: ${said(reply)}`, {

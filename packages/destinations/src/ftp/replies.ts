@@ -30,6 +30,8 @@ export function refusalOf(reply: Reply, path = ''): Refusal {
   const text = path === '' ? reply.message : reply.message.replaceAll(path, '');
   if (code === 452 || code === 552) return 'full';
   if (/no space|disk full|quota|allocation exceeded|insufficient (disk|storage)/i.test(text)) return 'full';
+  // So proftpd says that a write has stored less than it was given: its disk is full, more often than broken.
+  if (code === 451 && /input\/output error/i.test(text)) return 'full';
   if (/read-?only file ?system/i.test(text)) return 'readonly';
   if (/permission|denied|not permitted|not allowed|forbidden|unauthori[sz]ed|read-?only/i.test(text))
     return 'permission';

@@ -1,7 +1,7 @@
 import { HoldfastError, type ObjectInfo, throwIfAborted, type WriteOptions } from '@holdfast/core';
 import { CheckedBody } from '../checked-body.ts';
 import { close, fstat, fsync, openNew, unlink } from './calls.ts';
-import { status, statusOf } from './errors.ts';
+import { sftpError, status, statusOf } from './errors.ts';
 import type { RemoteRoot } from './folders.ts';
 import { type OpenPart, openPart, PartCheck, PartDiffers, reopenPart } from './part.ts';
 import type { Lease, Pool } from './pool.ts';
@@ -139,7 +139,9 @@ export class Writer {
         return true;
       } catch (error) {
         const missing = statusOf(error) === status.noSuchFile && folders.length > 0;
-        if (!missing || attempt === folderAttemptsMax) throw error;
+        // Not `write`: that a name cannot be given says nothing of a full disk.
+        if (!missing || attempt === folderAttemptsMax)
+          throw sftpError(error, { place: this.#o.place, path, action: 'give its name to' });
         await root.makeFolder(lease, folders);
       }
     }

@@ -17,8 +17,14 @@ export interface FoundChain {
   readonly problems: readonly ChainProblem[];
   /** Stored bytes of each object below the chain, by file name. */
   readonly objects: ReadonlyMap<string, number>;
-  /** Storage classes of those that the listing says have to be thawed, or are thawed, by file name. */
-  readonly cold?: ReadonlyMap<string, string>;
+  /** Those that have to be thawed, or perhaps, by file name. */
+  readonly cold?: ReadonlyMap<string, ListedCold>;
+}
+
+export interface ListedCold {
+  readonly storageClass: string;
+  /** The listing says so. Else they are in a class in which some objects have to be thawed, which only `stat` tells. */
+  readonly isSure: boolean;
 }
 
 export interface ChainProblem {

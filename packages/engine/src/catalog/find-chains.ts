@@ -8,7 +8,7 @@ import {
   type Sig,
 } from '@holdfast/core';
 import { readManifest, sha256Of } from '../manifest-file.ts';
-import { type ChainProblem, type FoundBackup, type FoundChain, linkChain } from './chain.ts';
+import { type ChainProblem, type FoundBackup, type FoundChain, type ListedCold, linkChain } from './chain.ts';
 import { readObject } from './read-object.ts';
 
 export interface FoundTask {
@@ -19,10 +19,10 @@ export interface FoundTask {
   readonly strays: readonly string[];
 }
 
-/** Sizes and cold storage classes of a chain's files, by name. */
-interface ChainFiles {
-  readonly objects: Map<string, number>;
-  readonly cold: Map<string, string>;
+/** Sizes of a chain's files, and which of them are cold or may be, by name. */
+class ChainFiles {
+  readonly objects = new Map<string, number>();
+  readonly cold = new Map<string, ListedCold>();
 }
 
 /** Manifests of a large database are some megabytes; anything beyond this is not one. */
@@ -35,10 +35,11 @@ export async function findTasks(
   o: Sig & { readonly task?: string | undefined },
 ): Promise<FoundTask[]> {
   const folders = new Map<string, Map<string, ChainFiles>>();
+  const thawable = new Set(destination.cold?.ways.map((way) => way.storageClass));
   const strays = new Map<string, string[]>();
   const prefix = o.task === undefined ? '' : `${o.task}/`;
   for await (const info of destination.list(prefix, { signal: o.signal })) {
-    const { key, bytes } = info;
+    const { key, bytes, access, storageClass = '' } = info;
     const [task = '', chain = '', file = '', ...deeper] = key.split('/');
     if (!namePattern.test(task)) continue;
     if (deeper.length > 0 || !isChainName(chain) || !parseBackupFile(file)) {
@@ -49,13 +50,10 @@ export async function findTasks(
     }
     const chains = folders.get(task) ?? new Map<string, ChainFiles>();
     folders.set(task, chains);
-    const files = chains.get(chain) ?? {
-      objects: new Map<string, number>(),
-      cold: new Map<string, string>(),
-    };
+    const files = chains.get(chain) ?? new ChainFiles();
     chains.set(chain, files);
     files.objects.set(file, bytes);
-    if (info.access) files.cold.set(file, info.storageClass ?? '');
+    if (access || thawable.has(storageClass)) files.cold.set(file, { storageClass, isSure: !!access });
   }
   const tasks: FoundTask[] = [];
   for (const [task, chains] of [...folders].sort(([a], [b]) => (a < b ? -1 : 1))) {

@@ -52,11 +52,11 @@ function describeChain(chain: FoundChain): ChainListing {
   };
 }
 
-/** By the listing alone, which need not know what is thawed. */
+/** By the listing alone, which need not know what is thawed, and of some classes not what is cold. */
 export function coldOf({ cold }: FoundChain, { segments }: Manifest): Pick<BackupListing, 'cold'> {
   const found = segments.flatMap(({ name, bytes }) => {
-    const storageClass = cold?.get(name);
-    return storageClass === undefined ? [] : [{ bytes, storageClass }];
+    const listed = cold?.get(name);
+    return listed?.isSure ? [{ bytes, storageClass: listed.storageClass }] : [];
   });
   return found.length > 0 ? { cold: stockOf(found) } : {};
 }

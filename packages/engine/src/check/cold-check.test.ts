@@ -65,6 +65,12 @@ describe('what is cold', () => {
     ]);
     const [hot] = await listTasks(world.destination, o);
     expect(hot?.chains[0]?.backups[0]).not.toHaveProperty('cold');
+    destination.freeze((key) => key === segments[1], 'SINKS');
+    const [hidden] = await listTasks(destination, o);
+    expect(hidden?.chains[0]?.backups[1]).not.toHaveProperty('cold');
+    expect(await checked(world, destination)).toMatchObject({
+      unread: { segments: 2, storageClasses: ['COLD', 'SINKS'] },
+    });
   });
 
   test('is shown by its manifest, and its schema once it is thawed', async () => {

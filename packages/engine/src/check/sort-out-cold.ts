@@ -13,8 +13,8 @@ export async function sortOutCold(
   o: Sig,
 ): Promise<{ readonly readable: readonly CheckJob[]; readonly unread?: CheckReport['unread'] }> {
   const listed = new Set(
-    chains.flatMap(({ task, chain, cold = new Map<string, string>() }) =>
-      [...cold.keys()].map((file) => `${task}/${chain}/${file}`),
+    chains.flatMap(({ task, chain, cold }) =>
+      [...(cold?.keys() ?? [])].map((file) => `${task}/${chain}/${file}`),
     ),
   );
   const suspects = [...new Set(jobs.map(({ key }) => key))].filter((key) => listed.has(key));

@@ -42,7 +42,7 @@ export async function findWanted(
   const point = resolvePoint(chains, request.point);
   const content = contentAt(point);
   const segments = segmentsRead(point, content, headOf(point).type);
-  const suspects = segments.filter(({ coldClass }) => coldClass !== undefined);
+  const suspects = segments.filter(({ mayBeCold }) => mayBeCold);
   return { point, content, segments, cold: await lookAtCold(destination, suspects, o) };
 }
 

@@ -113,6 +113,15 @@ describe('a restore of what is cold', () => {
     expect(report.durationsMs.thaw).toBe(waitedMs);
   });
 
+  test('whose listing says nothing of it is asked object by object, where its class may be cold', async () => {
+    const cold = await frozenShop('SINKS');
+    await using world = cold.world;
+    expect((await errorOf(world.restore({}, { destination: cold.destination }))).reason).toContain('SINKS');
+    const { database } = await world.restore({ thaw: standard }, { destination: cold.destination });
+    expectSame(world, database);
+    expect(cold.destination.asked).toHaveLength(2);
+  });
+
   test('of an image asks for the image and what goes on top of it', async () => {
     await using world = await shop();
     await world.backup({ type: 'snapshot', keepChanges: true });

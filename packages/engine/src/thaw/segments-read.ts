@@ -7,8 +7,8 @@ export interface ReadSegment {
   /** Of its object. */
   readonly key: string;
   readonly bytes: number;
-  /** Where the listing says that it is in cold storage: the class. */
-  readonly coldClass: string | undefined;
+  /** Whether it is, only the place can tell. */
+  readonly mayBeCold: boolean;
 }
 
 /** The segments that a restore to this point reads any of, each once. Pure. */
@@ -18,7 +18,7 @@ export function segmentsRead(point: Point, content: Content, type: TaskType): Re
   for (const { object } of type === 'snapshot' ? onImage(point, content) : folded(content)) {
     if (found.has(object)) continue;
     const name = object.slice(object.lastIndexOf('/') + 1);
-    found.set(object, { key: object, bytes: objects.get(name) ?? 0, coldClass: cold?.get(name) });
+    found.set(object, { key: object, bytes: objects.get(name) ?? 0, mayBeCold: cold?.has(name) ?? false });
   }
   return [...found.values()];
 }

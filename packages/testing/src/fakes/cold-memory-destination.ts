@@ -18,6 +18,9 @@ import { MemoryDestination } from './memory-destination.ts';
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 
+/** A class of which the listing does not tell what has to be thawed. */
+const hidden = 'SINKS';
+
 /** `SLOW` has no expedited tier. */
 const ways: readonly ThawWay[] = [
   way('COLD', 'expedited', 'up to an hour', hourMs),
@@ -25,6 +28,7 @@ const ways: readonly ThawWay[] = [
   way('COLD', 'bulk', 'up to 12 hours', 12 * hourMs),
   way('SLOW', 'standard', 'up to 12 hours', 12 * hourMs),
   way('SLOW', 'bulk', 'up to 48 hours', 48 * hourMs),
+  way(hidden, 'standard', 'up to 5 hours', 5 * hourMs),
 ];
 
 function way(storageClass: string, tier: ThawTier, wait: string, waitMsMax: number): ThawWay {
@@ -51,8 +55,9 @@ interface Place {
 const places = new Map<string, Place>();
 
 /**
- * A memory destination with classes of storage that have to be thawed, `COLD` and `SLOW`, by the clock of the test. A
- * thaw takes exactly as long as its way says at most. The listing calls cold whatever is in such a class.
+ * A memory destination with classes of storage that have to be thawed, by the clock of the test: `COLD`, `SLOW`, and
+ * `SINKS`. A thaw takes exactly as long as its way says at most. The listing calls cold whatever is in such a class,
+ * and nothing that is in `SINKS`.
  */
 export class ColdMemoryDestination extends MemoryDestination {
   override readonly token: DriverToken;
@@ -111,8 +116,15 @@ export class ColdMemoryDestination extends MemoryDestination {
   }
 
   override async *list(prefix: string, o: Sig): AsyncGenerator<ObjectInfo> {
-    for await (const info of super.list(prefix, o))
-      yield this.#described(info, this.#place.classes.has(info.key) ? 'cold' : undefined);
+    for await (const info of super.list(prefix, o)) {
+      const storageClass = this.#place.classes.get(info.key);
+      const isTold = storageClass !== undefined && storageClass !== hidden;
+      yield {
+        ...info,
+        ...(storageClass !== undefined && { storageClass }),
+        ...(isTold && { access: 'cold' }),
+      };
+    }
   }
 
   override async delete(key: string, o: Sig): Promise<void> {

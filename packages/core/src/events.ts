@@ -79,6 +79,11 @@ export interface UploadEvent {
  */
 export type UploadState = 'pending' | 'uploading' | 'confirming' | 'stored' | 'behind' | 'failed';
 
+/** Whether it is the last word of a run on a destination. */
+export function isLastWord(state: UploadState): boolean {
+  return state === 'stored' || state === 'behind' || state === 'failed';
+}
+
 export const plannedTablesMax = 10_000;
 
 /**

@@ -73,6 +73,28 @@ export interface BackupReport {
   readonly gap?: string;
 }
 
+export interface CopyRequest {
+  readonly task: string;
+  /** `all` of the task, or only what a destination lacks that fell behind. */
+  readonly chains: 'all' | 'lacking';
+}
+
+export interface CopyReport {
+  readonly task: string;
+  /** The destination, as a person may see it. */
+  readonly to: string;
+  /** `chain/sequence`, in the order in which they were brought. */
+  readonly backups: readonly string[];
+  /** What was sent. */
+  readonly bytes: number;
+  /** Backups that were there already. */
+  readonly backupsThere: number;
+  /** Chains that could not be brought, and why. */
+  readonly problems: readonly string[];
+  readonly notices: readonly string[];
+  readonly durationMs: number;
+}
+
 /** A task's backups at one destination, read from it alone. */
 export interface TaskListing {
   readonly task: string;

@@ -4,6 +4,7 @@ export { defaultWorkers } from './backup/run-writer.ts';
 export { listTasks } from './catalog/listing.ts';
 export { type ShownBackup, showBackup } from './catalog/show.ts';
 export { check } from './check/check.ts';
+export { copy } from './copy/copy.ts';
 export { manifestJsonSchema } from './manifest-file.ts';
 export { planRestore } from './restore/plan.ts';
 export { restore } from './restore/restore.ts';

@@ -1,14 +1,17 @@
 import {
   type Clock,
+  type CredentialCommand,
   type Destination,
   HoldfastError,
   type Observer,
   type Sig,
   type Source,
+  throwIfAborted,
 } from '@holdfast/core';
 import type { RetryNotice } from '@holdfast/destinations/wrap';
 import { findDestinationDriver, findSourceDriver } from './drivers.ts';
 import { interpolate } from './interpolate.ts';
+import { unopenedDestination } from './unopened-destination.ts';
 
 /** Opens what a URL names, after filling in its placeholders. */
 export async function openSource(url: string, o: Sig & { readonly clock: Clock }): Promise<Source> {
@@ -17,14 +20,32 @@ export async function openSource(url: string, o: Sig & { readonly clock: Clock }
   return (await findSourceDriver(filled)).open(filled, o);
 }
 
+/** A destination by its URL, or with what no URL says. */
+export type DestinationAddress = string | DestinationPlace;
+
+/** Plain data: it crosses to the run's process. */
+export interface DestinationPlace {
+  /** May have placeholders. */
+  readonly url: string;
+  readonly credentials?: CredentialCommand;
+  /** How what it holds is compared with what was sent, where it has no checksum of its own; `sample` by default. */
+  readonly verify?: 'sample' | 'full';
+}
+
+export function placeOfAddress(address: DestinationAddress): DestinationPlace {
+  return typeof address === 'string' ? { url: address } : address;
+}
+
 export interface OpenDestination extends Sig {
   /** What the place said of itself when it was last used; see `openDestinations`. */
   readonly expectedId?: string | undefined;
 }
 
-export async function openDestination(url: string, o: OpenDestination): Promise<Destination> {
+export async function openDestination(address: DestinationAddress, o: OpenDestination): Promise<Destination> {
+  const { url, credentials } = placeOfAddress(address);
   const filled = await interpolate(url, o);
-  return (await findDestinationDriver(filled)).open(filled, o);
+  const driver = await findDestinationDriver(filled);
+  return driver.open(filled, { ...o, ...(credentials && { credentials }) });
 }
 
 /** Remembers which repository each destination held, by its description. */
@@ -33,9 +54,13 @@ export interface Memory {
   remember(description: string, id: string): Promise<void>;
 }
 
-/** Opens several for writing, each of them another place, and the same one as the last time; `stack` disposes them. */
+/**
+ * Opens several for writing, each of them another place, and the same one as the last time; `stack` disposes them. One
+ * that cannot be opened stands there all the same, and says why when it is used: whether a run can do without it is not
+ * known here.
+ */
 export async function openDestinations(
-  urls: readonly string[],
+  addresses: readonly DestinationAddress[],
   o: Sig & {
     readonly stack: AsyncDisposableStack;
     readonly memory: Memory;
@@ -50,8 +75,15 @@ export async function openDestinations(
       text: `${call}: attempt ${attempt} failed, the next one is in ${(waitMs / 1000).toFixed(1)} s: ${error.message}`,
     });
   const opened: Destination[] = [];
-  for (const url of urls) {
-    const destination = o.stack.use(withRetries(await openAsBefore(url, o), { clock: o.clock, onRetry }));
+  for (const address of addresses) {
+    const inner = await openAsBefore(address, o).catch((caught: unknown) => {
+      throwIfAborted(o.signal);
+      const failure = HoldfastError.from(caught);
+      // With a single one there is nothing to go on with.
+      if (addresses.length === 1) throw failure;
+      return unopenedDestination(placeOfAddress(address).url, failure);
+    });
+    const destination = o.stack.use(withRetries(inner, { clock: o.clock, onRetry }));
     if (opened.some((other) => other.description === destination.description)) {
       throw new HoldfastError('config_invalid', `the destination ${destination.description} is named twice`, {
         hint: 'two copies in one place are one copy: name each destination once',
@@ -63,12 +95,15 @@ export async function openDestinations(
 }
 
 /** What a URL is called is known only once it is open, and what it has to be must be known before. */
-async function openAsBefore(url: string, o: Sig & { readonly memory: Memory }): Promise<Destination> {
-  const destination = await openDestination(url, o);
+async function openAsBefore(
+  address: DestinationAddress,
+  o: Sig & { readonly memory: Memory },
+): Promise<Destination> {
+  const destination = await openDestination(address, o);
   const expectedId = await o.memory.get(destination.description);
   if (expectedId === undefined) return destination;
   await destination[Symbol.asyncDispose]();
-  return openDestination(url, { signal: o.signal, expectedId });
+  return openDestination(address, { signal: o.signal, expectedId });
 }
 
 /** After a backup was stored there: resolves with notices, for a backup that exists does not fail any more. */

@@ -1,8 +1,26 @@
-import type { Clock, Observer, Sig } from '@holdfast/core';
-import type { BackupReport, CheckReport, RestorePlanSummary, RestoreReport, Tools } from '@holdfast/engine';
+import { type Clock, HoldfastError, type Observer, type Sig } from '@holdfast/core';
+import type {
+  BackupReport,
+  CheckReport,
+  CopyReport,
+  RestorePlanSummary,
+  RestoreReport,
+  Tools,
+} from '@holdfast/engine';
 import { openDestination, openDestinations, openSource, rememberDestinations } from './open.ts';
-import type { BackupRun, CheckRun, ReportOf, RestoreRun, RunReport, RunRequest } from './run-request.ts';
+import type {
+  BackupRun,
+  CheckRun,
+  CopyRun,
+  ReportOf,
+  RestoreRun,
+  RunReport,
+  RunRequest,
+} from './run-request.ts';
 import { openSpillDirectory } from './spill-directory.ts';
+
+/** How long a run waits for room in staging that other runs have. */
+const roomWaitMaxMs = 10 * 60_000;
 
 export interface PerformOptions extends Sig {
   readonly observer: Observer;
@@ -19,6 +37,8 @@ function performAny(run: RunRequest, o: PerformOptions): Promise<RunReport> {
   switch (run.kind) {
     case 'backup':
       return performBackup(run, o);
+    case 'copy':
+      return performCopy(run, o);
     case 'check':
       return performCheck(run, o);
     case 'restore':
@@ -31,8 +51,16 @@ async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupR
   await using stack = new AsyncDisposableStack();
   const [engine, uploader] = await Promise.all([import('@holdfast/engine'), import('@holdfast/uploader')]);
   const directory = run.staging ?? uploader.defaultStagingRoot();
-  const { require = 'all' } = run;
-  const staging = new uploader.StagingArea({ directory, clock, observer, require });
+  const { require = 'all', late = 'wait', stagingBytesMax } = run;
+  const staging = new uploader.StagingArea({
+    directory,
+    clock,
+    observer,
+    require,
+    late,
+    roomWaitMaxMs,
+    ...(stagingBytesMax !== undefined && { bytesMax: stagingBytesMax }),
+  });
   const source = stack.use(await openSource(run.from, o));
   const memory = staging.knownDestinations;
   const destinations = await openDestinations(run.to, { signal, stack, memory, clock, observer });
@@ -42,6 +70,21 @@ async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupR
     o,
   );
   const notices = await rememberDestinations(destinations, memory);
+  return { ...report, notices: [...report.notices, ...notices] };
+}
+
+async function performCopy(run: CopyRun, o: PerformOptions): Promise<CopyReport> {
+  const { clock, observer, signal } = o;
+  await using stack = new AsyncDisposableStack();
+  const [engine, uploader] = await Promise.all([import('@holdfast/engine'), import('@holdfast/uploader')]);
+  const directory = run.staging ?? uploader.defaultStagingRoot();
+  const staging = new uploader.StagingArea({ directory, clock, observer });
+  const memory = staging.knownDestinations;
+  const opened = await openDestinations([run.to, ...run.from], { signal, stack, memory, clock, observer });
+  const [to, ...from] = opened;
+  if (!to) throw new HoldfastError('internal', 'no destination was opened');
+  const report = await engine.copy(run.request, { clock, from, to, staging }, o);
+  const notices = await rememberDestinations([to], memory);
   return { ...report, notices: [...report.notices, ...notices] };
 }
 
@@ -66,6 +109,10 @@ async function performRestore(
     : await engine.restore(run.request, all, o);
 }
 
-function tools(run: RunRequest, o: PerformOptions, engine: typeof import('@holdfast/engine')): Tools {
+function tools(
+  run: BackupRun | CheckRun | RestoreRun,
+  o: PerformOptions,
+  engine: typeof import('@holdfast/engine'),
+): Tools {
   return { clock: o.clock, observer: o.observer, workersMax: run.workers ?? engine.defaultWorkers() };
 }

@@ -1,4 +1,4 @@
-import type { Clock, ErrorRecord, UploadEvent } from '@holdfast/core';
+import { type Clock, type ErrorRecord, isLastWord, type UploadEvent } from '@holdfast/core';
 import { ByteRate } from './run-progress-rate.ts';
 
 /** One destination of a run. */
@@ -64,7 +64,7 @@ export class UploadProgress {
 
   view(leftMs: number | undefined): DestinationProgress {
     const { destination, index, doneBytes, totalBytes, state, error } = this.#event;
-    const estimated = state === 'sending' && totalBytes > 0 && leftMs !== undefined;
+    const estimated = !isLastWord(state) && totalBytes > 0 && leftMs !== undefined;
     return {
       destination,
       index,

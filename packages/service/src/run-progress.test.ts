@@ -51,7 +51,7 @@ function upload(doneBytes: number, totalBytes: number, over: Partial<UploadEvent
     index: 0,
     doneBytes,
     totalBytes,
-    state: 'sending',
+    state: 'uploading',
     ...over,
   };
 }
@@ -125,7 +125,7 @@ describe('percent', () => {
     await run.at(1, upload(0, 100, { ...far, state: 'failed', error }));
     expect(run.view.percent).toBe(99);
     expect(run.view.destinations).toMatchObject([
-      { index: 0, state: 'sending' },
+      { index: 0, state: 'uploading' },
       { index: 1, state: 'failed', error },
     ]);
   });

@@ -1,4 +1,4 @@
-import type { Clock, RunEvent, UploadEvent } from '@holdfast/core';
+import { type Clock, isLastWord, type RunEvent, type UploadEvent } from '@holdfast/core';
 import { ByteRate } from './run-progress-rate.ts';
 import { RunProgressTables, type TablePage } from './run-progress-tables.ts';
 import { type DestinationProgress, UploadProgress } from './run-progress-upload.ts';
@@ -116,8 +116,7 @@ export class RunProgress {
     this.#percent = 100;
     this.#totalBytes = this.#doneBytes;
     // Nothing new was found, and nothing sent.
-    for (const [index, { event }] of this.#uploads)
-      if (event.state === 'sending') this.#uploads.delete(index);
+    for (const [index, { event }] of this.#uploads) if (!isLastWord(event.state)) this.#uploads.delete(index);
   }
 
   /** Since when no byte was read or sent, if that is so long ago. */

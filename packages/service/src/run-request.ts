@@ -3,23 +3,30 @@ import type {
   BackupRequest,
   CheckReport,
   CheckRequest,
+  CopyReport,
+  CopyRequest,
   RestorePlanSummary,
   RestoreReport,
   RestoreRequest,
 } from '@holdfast/engine';
+import type { DestinationAddress } from './open.ts';
 
 /**
  * One run, as plain data: it crosses to the run's process as a message, never in its arguments or environment,
  * because URLs may hold passwords. URLs may have placeholders (`interpolate.ts`); the run's process fills them in.
  */
-export type RunRequest = BackupRun | CheckRun | RestoreRun;
+export type RunRequest = BackupRun | CopyRun | CheckRun | RestoreRun;
 
 export interface BackupRun {
   readonly kind: 'backup';
   readonly from: string;
-  readonly to: readonly string[];
+  readonly to: readonly DestinationAddress[];
   /** How many destinations must hold the backup for it to count; undefined: all. */
   readonly require?: 'all' | number;
+  /** Whether the run waits for destinations that are late when enough hold the backup; undefined: it waits. */
+  readonly late?: 'wait' | 'leave';
+  /** What all runs together may use of the staging folder's disk. */
+  readonly stagingBytesMax?: number;
   /** The local folder to build it in; undefined: the uploader's `defaultStagingRoot()`. */
   readonly staging?: string;
   /** Undefined: the engine's `defaultWorkers()`. */
@@ -27,16 +34,25 @@ export interface BackupRun {
   readonly request: BackupRequest;
 }
 
+/** Brings a task's backups to a destination that lacks them. */
+export interface CopyRun {
+  readonly kind: 'copy';
+  readonly from: readonly DestinationAddress[];
+  readonly to: DestinationAddress;
+  readonly staging?: string;
+  readonly request: CopyRequest;
+}
+
 export interface CheckRun {
   readonly kind: 'check';
-  readonly at: string;
+  readonly at: DestinationAddress;
   readonly workers?: number;
   readonly request: CheckRequest;
 }
 
 export interface RestoreRun {
   readonly kind: 'restore';
-  readonly at: string;
+  readonly at: DestinationAddress;
   readonly to: string;
   /** Answers with the plan and changes nothing. */
   readonly planOnly: boolean;
@@ -47,12 +63,14 @@ export interface RestoreRun {
 
 export type ReportOf<Run extends RunRequest> = Run extends BackupRun
   ? BackupReport
-  : Run extends CheckRun
-    ? CheckReport
-    : Run extends { readonly planOnly: true }
-      ? RestorePlanSummary
-      : Run extends { readonly planOnly: false }
-        ? RestoreReport
-        : RestorePlanSummary | RestoreReport;
+  : Run extends CopyRun
+    ? CopyReport
+    : Run extends CheckRun
+      ? CheckReport
+      : Run extends { readonly planOnly: true }
+        ? RestorePlanSummary
+        : Run extends { readonly planOnly: false }
+          ? RestoreReport
+          : RestorePlanSummary | RestoreReport;
 
 export type RunReport = ReportOf<RunRequest>;

@@ -11,7 +11,7 @@ function chunk(table: string, chunksDone: number): ChunksEvent {
   return { kind: 'chunks', started: [], done, tablesDone: 0, chunksDone };
 }
 
-function upload(index: number, doneBytes: number, state: UploadEvent['state'] = 'sending'): UploadEvent {
+function upload(index: number, doneBytes: number, state: UploadEvent['state'] = 'uploading'): UploadEvent {
   return { kind: 'upload', destination: `place ${index}`, index, doneBytes, totalBytes: 9, state };
 }
 

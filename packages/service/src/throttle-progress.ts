@@ -1,4 +1,11 @@
-import type { ChunksEvent, Clock, Observer, ReadChunks, RunEvent } from '@holdfast/core';
+import {
+  type ChunksEvent,
+  type Clock,
+  isLastWord,
+  type Observer,
+  type ReadChunks,
+  type RunEvent,
+} from '@holdfast/core';
 
 /** Ten a second are all that an eye can use; the engine tells of every chunk, the uploader of every block. */
 const everyMs = 100;
@@ -37,7 +44,7 @@ export function throttleProgress(observer: Observer, clock: Clock): ThrottledObs
       return;
     }
     const nowMs = clock.elapsed();
-    const last = event.kind === 'upload' && event.state !== 'sending';
+    const last = event.kind === 'upload' && isLastWord(event.state);
     if (!turns && !last && nowMs - passedAtMs < everyMs) return;
     passedAtMs = nowMs;
     flush();

@@ -183,6 +183,8 @@ export class RunStage implements Stage {
    */
   async #commitAt({ seal, manifest }: Sealed, o: Sig): Promise<void> {
     const required = this.#o.required;
+    if (this.#pushes.length < required)
+      throw this.#o.absent[0]?.error ?? new HoldfastError('internal', 'no destination takes part');
     const ready = countdown(required);
     const holding = countdown(required);
     const bring = async (push: DestinationPush): Promise<void> => {

@@ -183,7 +183,7 @@ export class StagingArea implements Staging {
   async recover(
     task: string,
     destinations: readonly Destination[],
-    o: Sig & { readonly absent?: readonly AbsentDestination[] },
+    o: Sig & { readonly absent?: (run: StagedRun) => readonly AbsentDestination[] },
   ): Promise<readonly RecoveredRun[]> {
     throwIfAborted(o.signal);
     assertTask(task);
@@ -205,7 +205,7 @@ export class StagingArea implements Staging {
       const sealed = await folder.readSeal();
       if (sealed) {
         const { signal } = o;
-        const parts = takingPart(mine, o.absent ?? []);
+        const parts = takingPart(mine, o.absent?.(run) ?? []);
         const stage = await this.#openStage(folder, {
           ...parts,
           among: destinations,

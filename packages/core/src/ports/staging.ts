@@ -37,7 +37,7 @@ export interface Staging {
   recover(
     task: string,
     destinations: readonly Destination[],
-    o: Sig & { readonly absent?: readonly AbsentDestination[] },
+    o: Sig & { readonly absent?: (run: StagedRun) => readonly AbsentDestination[] },
   ): Promise<readonly RecoveredRun[]>;
   /** Brings one committed backup to a destination that lacks it, and confirms it there. */
   deliver(delivery: Delivery, o: Sig): Promise<Delivered>;

@@ -9,18 +9,20 @@ import {
 } from '@holdfast/core';
 import type { BackupReport, BackupRequest, BackupTools } from '../api.ts';
 import type { FoundChain } from '../catalog/chain.ts';
-import { findChains } from '../catalog/find-chains.ts';
 import { decideScope, type FullAnswer } from './decide-scope.ts';
 import { makeFull } from './full.ts';
 import { makeIncremental } from './incremental.ts';
 import { recoverRuns } from './recover.ts';
+import { Survey } from './survey.ts';
 
 /** What one attempt at a backup works with. */
 export interface Run {
   readonly request: BackupRequest;
   readonly tools: BackupTools;
   readonly startedAtMs: number;
-  /** Newest first, as the first destination has them. */
+  /** Which destinations take part, and what they hold. */
+  readonly survey: Survey;
+  /** Newest first. */
   readonly chains: readonly FoundChain[];
   readonly notices: string[];
 }
@@ -46,18 +48,19 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
   const [unmet] = info.unmetForFull;
   if (unmet)
     throw new HoldfastError(unmet.code ?? 'precondition_failed', unmet.message, { hint: unmet.hint });
-  for (const destination of destinations)
-    notices.push(...(await destination.prepare({ ...o, neverOn: info.folders })));
   notices.push(...(await staging.prepare({ ...o, neverOn: info.folders })));
   await using _lock = await staging.lock(request.task, destinations);
-  const recovered = await recoverRuns(request, tools, o);
+  await using survey = await Survey.take(tools, { ...o, task: request.task, neverOn: info.folders });
+  notices.push(...survey.notices);
+  const recovered = await recoverRuns(request, tools, survey, o);
   notices.push(...recovered.notices);
   observer({ kind: 'step', step: 'source-checked' });
   const run: Run = {
     request,
     tools,
     startedAtMs: clock.now(),
-    chains: await readChains(request, tools, o),
+    survey,
+    chains: survey.chains,
     notices,
   };
   const { finished } = recovered;
@@ -126,18 +129,6 @@ async function continueChain(
   const gap = lost && { reason: lost.error.reason, ...(since && { since }) };
   if (lost) run.notices.push(lost.error.reason);
   return full(run, { ...answer.orFull, reason: lost?.error.reason ?? answer.orFull.reason }, gap, o);
-}
-
-async function readChains(
-  request: BackupRequest,
-  tools: BackupTools,
-  o: Sig,
-): Promise<readonly FoundChain[]> {
-  const [first] = tools.destinations;
-  if (!first) throw new HoldfastError('config_invalid', 'a backup needs at least one destination');
-  const chains = await findChains(first, request.task, o);
-  const newest = (chain: FoundChain): number => chain.backups.at(-1)?.manifest.to.timeMs ?? 0;
-  return [...chains].sort((a, b) => newest(b) - newest(a));
 }
 
 /** Two fulls begun in one second get names a second apart: a name is used once. */

@@ -79,10 +79,9 @@ export async function afterCommit(
 }
 
 /** The next number that no file of the chain has, committed or not, at any destination: nothing is overwritten. */
-export function nextSequence(chain: FoundChain, others: readonly FoundChain[]): number {
+export function nextSequence(copies: readonly FoundChain[]): number {
   let highest = -1;
-  for (const { objects } of [chain, ...others]) {
+  for (const { objects } of copies)
     for (const file of objects.keys()) highest = Math.max(highest, Number.parseInt(file, 10));
-  }
   return highest + 1;
 }

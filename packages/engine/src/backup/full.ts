@@ -33,7 +33,7 @@ export async function makeFull(run: Run, plan: FullPlan, o: Sig): Promise<Made> 
   const stage = await tools.staging.openRun(
     { task: request.task, chain, sequence: 0, scope: 'full', label, startedAtMs },
     tools.destinations,
-    o,
+    { ...o, absent: run.survey.absent },
   );
   tools.observer({ kind: 'step', step: 'run-created' });
   try {

@@ -1,19 +1,22 @@
 import {
+  type AbsentDestination,
   type DestinationOutcome,
   HoldfastError,
   type Manifest,
   type SettledChanges,
   type Sig,
   type Stage,
+  throwIfAborted,
 } from '@holdfast/core';
-import type { FoundBackup, FoundChain } from '../catalog/chain.ts';
-import { missingObjects } from '../catalog/chain.ts';
+import { type FoundBackup, type FoundChain, isWhole } from '../catalog/chain.ts';
 import { findChains } from '../catalog/find-chains.ts';
+import { bringUpChain } from '../copy/bring-up.ts';
 import type { Made, Run } from './backup.ts';
 import { afterCommit, commitRun, completeManifest, type Draft, nextSequence } from './commit.ts';
 import { knownDigests } from './known-digests.ts';
 import { RunWriter } from './run-writer.ts';
 import { stopwatch } from './stopwatch.ts';
+import { lagging, type Place } from './survey.ts';
 
 export interface IncrementalPlan {
   readonly chain: FoundChain;
@@ -32,12 +35,16 @@ export async function makeIncremental(run: Run, plan: IncrementalPlan, o: Sig): 
   const { chain, label } = plan;
   const base = chain.backups.at(-1);
   if (!base) throw new HoldfastError('internal', `chain ${chain.chain} has no backup to follow`);
-  const others = await intactElsewhere(run, chain, base, o);
-  const sequence = nextSequence(chain, others);
+  await bringUpToQuorum(run, chain, o);
+  const absent = [
+    ...run.survey.absent,
+    ...lacking(run, chain).map(({ destination }) => lagging(destination, chain.chain)),
+  ];
+  const sequence = nextSequence(copiesOf(run, chain));
   await using stage = await tools.staging.openRun(
     { task: request.task, chain: chain.chain, sequence, scope: 'incremental', label, startedAtMs },
     tools.destinations,
-    o,
+    { ...o, absent },
   );
   tools.observer({ kind: 'step', step: 'run-created' });
   const signal = AbortSignal.any([o.signal, stage.signal]);
@@ -48,7 +55,7 @@ export async function makeIncremental(run: Run, plan: IncrementalPlan, o: Sig): 
         manifest: base.manifest,
         reason: 'nothing changed since',
         stored: false,
-        outcomes: allHold(run),
+        outcomes: unchangedAt(run, absent),
       };
     const manifest = completeManifest(draft, tools.clock.now());
     await commitRun(stage, manifest, tools, { signal });
@@ -64,9 +71,12 @@ export async function makeIncremental(run: Run, plan: IncrementalPlan, o: Sig): 
   }
 }
 
-/** Where the base was not whole, nothing would have been made of it. */
-function allHold(run: Run): DestinationOutcome[] {
-  return run.tools.destinations.map(({ description }) => ({ destination: description, stored: true }));
+function unchangedAt(run: Run, absent: readonly AbsentDestination[]): DestinationOutcome[] {
+  return run.tools.destinations.map((one): DestinationOutcome => {
+    const why = absent.find(({ destination }) => destination === one)?.error;
+    const outcome = { destination: one.description, stored: why === undefined };
+    return why ? { ...outcome, behind: true, error: why.toRecord() } : outcome;
+  });
 }
 
 interface Dump extends IncrementalPlan {
@@ -141,25 +151,66 @@ function comparedAndWritten(settled: SettledChanges, chunks: Manifest['chunks'])
   return chunks.filter(({ kind, path }) => kind === 'rows' && compared.has(path)).map(({ path }) => path);
 }
 
-/** The base must be whole at every destination that the incremental goes to: it would be worth nothing there. */
-async function intactElsewhere(
-  run: Run,
-  chain: FoundChain,
-  base: FoundBackup,
-  o: Sig,
-): Promise<FoundChain[]> {
-  const found: FoundChain[] = [];
-  for (const destination of run.tools.destinations.slice(1)) {
-    const chains = await findChains(destination, chain.task, o);
-    const same = chains.find((one) => one.chain === chain.chain);
-    const problem = same?.problems[0] ?? (same && missingObjects(same)[0]);
-    if (!same || problem || same.backups.at(-1)?.sha256 !== base.sha256)
-      throw new HoldfastError(
-        'precondition_failed',
-        `continuity lost: ${destination.description} does not hold chain ${chain.chain} whole: ${problem?.detail ?? 'its newest backup is another one'}`,
-        { hint: 'make a full backup (--full --keep-changes), which begins a new chain at every destination' },
+function copiesOf(run: Run, { chain }: FoundChain): FoundChain[] {
+  return run.survey.present.flatMap(({ chains }) => chains.filter((one) => one.chain === chain));
+}
+
+/**
+ * Destinations that take part and do not hold the chain whole: an incremental would be worth nothing there. What cannot be
+ * read is taken on trust to hold what was sent there.
+ */
+function lacking(run: Run, chain: FoundChain): Place[] {
+  const newest = chain.backups.at(-1)?.sha256;
+  return run.survey.present.filter(({ destination, chains }) => {
+    if (destination.features.writeOnly) return false;
+    const copy = chains.find((one) => one.chain === chain.chain);
+    return !copy || !isWhole(copy) || copy.backups.at(-1)?.sha256 !== newest;
+  });
+}
+
+/**
+ * Enough destinations must hold the chain for its next backup to count. Where too few do, others are brought up to date
+ * first, from those that hold it, rather than asking the database for everything anew.
+ * @throws HoldfastError precondition_failed `continuity lost: …` when too few can be
+ */
+async function bringUpToQuorum(run: Run, chain: FoundChain, o: Sig): Promise<void> {
+  const { survey, tools } = run;
+  const behind = lacking(run, chain);
+  let holding = survey.present.length - behind.length;
+  const from = survey.present
+    .map(({ destination }) => destination)
+    .filter((one) => !behind.some(({ destination }) => destination === one));
+  let failure: HoldfastError | undefined;
+  for (const place of behind) {
+    if (holding >= survey.required) return;
+    const { destination: to, index, chains } = place;
+    const held = chains.find((one) => one.chain === chain.chain);
+    try {
+      const brought = await bringUpChain({
+        chain,
+        to,
+        index,
+        held,
+        from,
+        staging: tools.staging,
+        signal: o.signal,
+      });
+      place.chains = await findChains(to, chain.task, o);
+      run.notices.push(
+        `${to.description} was brought up to date with chain ${chain.chain}: ${brought.join(', ')}`,
       );
-    found.push(same);
+      holding += 1;
+    } catch (error) {
+      throwIfAborted(o.signal);
+      failure ??= HoldfastError.from(error);
+    }
   }
-  return found;
+  if (holding >= survey.required) return;
+  // What passes is no reason to begin anew: the chain goes on when the destination is back.
+  if (failure?.retryable) throw failure;
+  throw new HoldfastError(
+    'precondition_failed',
+    `continuity lost: too few destinations hold chain ${chain.chain} whole${failure ? `: ${failure.reason}` : ''}`,
+    { hint: 'make a full backup (--full --keep-changes), which begins a new chain at every destination' },
+  );
 }

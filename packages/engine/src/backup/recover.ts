@@ -1,4 +1,5 @@
 import {
+  type AbsentDestination,
   backupName,
   type DestinationOutcome,
   HoldfastError,
@@ -8,10 +9,10 @@ import {
   type StagedRun,
 } from '@holdfast/core';
 import type { BackupRequest, BackupTools } from '../api.ts';
-import type { FoundChain } from '../catalog/chain.ts';
-import { findChains } from '../catalog/find-chains.ts';
+import type { FoundBackup, FoundChain } from '../catalog/chain.ts';
 import { readManifest, sha256Of } from '../manifest-file.ts';
 import { afterCommit } from './commit.ts';
+import { lagging, type Survey } from './survey.ts';
 
 export interface Recovered {
   /** The newest backup that was finished now. */
@@ -28,10 +29,19 @@ export interface Finished {
  * Takes up what interrupted runs of this task left in staging: a run that was dumped whole is pushed and committed,
  * not dumped again; what a run left half way is removed here, at the destinations and in the source.
  */
-export async function recoverRuns(request: BackupRequest, tools: BackupTools, o: Sig): Promise<Recovered> {
+export async function recoverRuns(
+  request: BackupRequest,
+  tools: BackupTools,
+  survey: Survey,
+  o: Sig,
+): Promise<Recovered> {
   const notices: string[] = [];
   let finished: Finished | undefined;
-  for (const found of await tools.staging.recover(request.task, tools.destinations, o)) {
+  const absent = (run: StagedRun): readonly AbsentDestination[] => [
+    ...survey.absent,
+    ...withoutBase(run, survey),
+  ];
+  for (const found of await tools.staging.recover(request.task, tools.destinations, { ...o, absent })) {
     const { run } = found;
     const name = backupName(run.chain, run.sequence);
     if (found.kind === 'litter') {
@@ -41,7 +51,7 @@ export async function recoverRuns(request: BackupRequest, tools: BackupTools, o:
       continue;
     }
     // Before the stage is taken: that a destination cannot be asked now is no reason to give the run up.
-    const next = await stillNext(run, found.manifest, tools, o);
+    const next = stillNext(run, found.manifest, survey);
     await using stage = found.stage;
     const manifest = readManifest(found.manifest, `${name} in staging`);
     if (!next) {
@@ -52,7 +62,8 @@ export async function recoverRuns(request: BackupRequest, tools: BackupTools, o:
     }
     await commitAgain(stage, run, tools, o);
     tools.observer({ kind: 'step', step: 'committed', detail: name });
-    const chains = await findChains(firstOf(tools), request.task, o);
+    await survey.refresh(o);
+    const { chains } = survey;
     const overtaken = isOvertaken(manifest, chains);
     notices.push(
       ...(overtaken ? await letGo(run, tools, o) : await afterCommit(manifest, chains, tools, o)),
@@ -101,20 +112,27 @@ async function commitAgain(stage: Stage, run: StagedRun, tools: BackupTools, o: 
   }
 }
 
-/** Whether a sealed backup is already at the destination, or is the one that follows its chain's newest there. */
-async function stillNext(run: StagedRun, bytes: Uint8Array, tools: BackupTools, o: Sig): Promise<boolean> {
+/** Where an incremental would stand without the backup that it follows. */
+function withoutBase(run: StagedRun, { chains, present }: Survey): AbsentDestination[] {
+  if (run.scope === 'full') return [];
+  const before = (chain: FoundChain | undefined): FoundBackup | undefined =>
+    chain?.backups.filter(({ manifest }) => manifest.sequence < run.sequence).at(-1);
+  const base = before(chains.find(({ chain }) => chain === run.chain));
+  return present
+    .filter(({ destination, chains: held }) => {
+      if (destination.features.writeOnly) return false;
+      return before(held.find(({ chain }) => chain === run.chain))?.sha256 !== base?.sha256;
+    })
+    .map(({ destination }) => lagging(destination, run.chain));
+}
+
+/** Whether a sealed backup is already at a destination, or is the one that follows its chain's newest there. */
+function stillNext(run: StagedRun, bytes: Uint8Array, { chains }: Survey): boolean {
   if (run.scope === 'full') return true;
   // Its seal has its hash: it is what a run of ours wrote.
   const manifest = JSON.parse(Buffer.from(bytes).toString('utf8')) as Manifest;
-  const chains = await findChains(firstOf(tools), run.task, o);
   const chain = chains.find((one) => one.chain === run.chain);
   const own = sha256Of(bytes);
   if (chain?.backups.some(({ sha256 }) => sha256 === own)) return true;
   return chain?.backups.at(-1)?.sha256 === manifest.previous?.sha256;
-}
-
-function firstOf(tools: BackupTools): BackupTools['destinations'][number] {
-  const [first] = tools.destinations;
-  if (!first) throw new HoldfastError('config_invalid', 'a backup needs at least one destination');
-  return first;
 }

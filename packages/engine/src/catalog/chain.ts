@@ -80,6 +80,26 @@ export function linkChain(
   return { backups, problems };
 }
 
+/** The chain can be restored from there to its newest backup. */
+export function isWhole(chain: FoundChain): boolean {
+  return chain.backups.length > 0 && chain.problems.length === 0 && missingObjects(chain).length === 0;
+}
+
+/** Of several copies of one chain the one to go by: a whole one before others, then the longest, then the first. Pure. */
+export function mergeChains(copies: readonly (readonly FoundChain[])[]): FoundChain[] {
+  const best = new Map<string, FoundChain>();
+  for (const chain of copies.flat()) {
+    const known = best.get(chain.chain);
+    if (!known || isBetter(chain, known)) best.set(chain.chain, chain);
+  }
+  return [...best.values()];
+}
+
+function isBetter(a: FoundChain, b: FoundChain): boolean {
+  const whole = Number(isWhole(a)) - Number(isWhole(b));
+  return whole === 0 ? a.backups.length > b.backups.length : whole > 0;
+}
+
 /** By the name of the file: what a manifest says of itself may be what is wrong with it. */
 function sequenceOf({ key, manifest }: FoundBackup): number {
   return parseBackupFile(key.slice(key.lastIndexOf('/') + 1))?.sequence ?? manifest.sequence;

@@ -14,6 +14,7 @@ import {
 } from '@holdfast/testing';
 import type { Logger } from 'pino';
 import type { NodeConfig } from '../config/node-config.ts';
+import { placeOfAddress } from '../open.ts';
 import type { BackupRun } from '../run-request.ts';
 import { nodeLogger } from './logger.ts';
 import { NodeCore } from './node-core.ts';
@@ -174,7 +175,7 @@ function reportOf(run: BackupRun, over: Partial<BackupReport>): BackupReport {
     rawBytes: 1000,
     storedBytes: 300,
     segments: 1,
-    destinations: run.to.map((destination) => ({ destination, stored: true })),
+    destinations: run.to.map((to) => ({ destination: placeOfAddress(to).url, stored: true })),
     durationsMs: {},
     notices: [],
     ...over,

@@ -19,6 +19,7 @@ import {
 } from '@holdfast/testing';
 import type { Handlers } from '../api/index.ts';
 import type { NodeConfig } from '../config/node-config.ts';
+import { placeOfAddress } from '../open.ts';
 import type { BackupRun } from '../run-request.ts';
 import { nodeLogger } from './logger.ts';
 import { NodeCore } from './node-core.ts';
@@ -355,15 +356,16 @@ export class World {
     const ill = this.faults && random() < 0.3 ? illnessOf(random) : {};
     if (Object.keys(ill).length > 0) this.note(`${id} will meet ${JSON.stringify(ill)}`);
     const unlucky = pick(random, run.to);
-    const destinations = run.to.map((url) => {
+    const destinations = run.to.map((address) => {
+      const { url } = placeOfAddress(address);
       const name = url.slice(url.lastIndexOf('/') + 1) as 'near' | 'far';
       const way = new WayTo(
         this.destinations[name],
         fate,
         () => this.down.has(name),
-        url === unlucky ? ill.halves : 0,
+        address === unlucky ? ill.halves : 0,
       );
-      const place = failing(way, url === unlucky ? ill.destination : {});
+      const place = failing(way, address === unlucky ? ill.destination : {});
       return withRetries(place, { clock, random: this.random(`retry/${id}/${name}`) });
     });
     const { require = 'all', staging = '' } = run;

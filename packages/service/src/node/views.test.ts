@@ -176,7 +176,7 @@ describe('a run', () => {
       index: 0,
       doneBytes: 1,
       totalBytes: 2,
-      state: 'sending',
+      state: 'uploading',
     });
     expect(runView(run, { ...o, active })).toMatchObject({
       rows: 5,

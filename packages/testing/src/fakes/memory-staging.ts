@@ -2,6 +2,9 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  type AbsentDestination,
+  type Delivered,
+  type Delivery,
   type Destination,
   type DestinationOutcome,
   HoldfastError,
@@ -33,6 +36,7 @@ export class MemoryStaging implements Staging {
   /** What goes wrong, by verb: `prepare`, `openRun`, `reserve`, `push`, `seal`, `commit`, `confirm`. */
   readonly faults: Record<string, MemoryFault> = {};
   crashAt: StagingCrash | undefined;
+  require: 'all' | number = 'all';
   readonly #root: string;
   readonly #runs = new Set<StagedState>();
   readonly #locks = new Map<string, string>();
@@ -63,30 +67,84 @@ export class MemoryStaging implements Staging {
     };
   }
 
-  async openRun(run: StagedRun, destinations: readonly Destination[], o: Sig): Promise<Stage> {
+  required(destinations: number): number {
+    return this.require === 'all' ? destinations : this.require;
+  }
+
+  async lockDestination(task: string, destination: Destination): Promise<AsyncDisposable | undefined> {
+    return this.#locks.has(`${task} at ${destination.description}`)
+      ? undefined
+      : { [Symbol.asyncDispose]: async () => undefined };
+  }
+
+  /** From here on this destination is being brought up to date by someone else. */
+  occupy(task: string, destination: Destination): void {
+    this.#locks.set(`${task} at ${destination.description}`, 'another process');
+  }
+
+  async openRun(
+    run: StagedRun,
+    destinations: readonly Destination[],
+    o: Sig & { readonly absent?: readonly AbsentDestination[] },
+  ): Promise<Stage> {
     await misbehave(this.faults.openRun, 'opening a run', o);
     const directory = join(this.#root, `run-${++this.#folders}`);
     mkdirSync(directory, { recursive: true });
     const state: StagedState = { run, directory, segments: [], stored: [], manifest: undefined };
     this.#runs.add(state);
-    const stage = this.#stage(state, destinations);
+    const stage = this.#stage(state, destinations, o.absent ?? []);
     if (this.crashAt === 'run-created') stage.crash();
     return stage;
   }
 
-  async recover(task: string, destinations: readonly Destination[]): Promise<readonly RecoveredRun[]> {
+  async recover(
+    task: string,
+    destinations: readonly Destination[],
+    o: { readonly absent?: (run: StagedRun) => readonly AbsentDestination[] } = {},
+  ): Promise<readonly RecoveredRun[]> {
     return [...this.#runs]
       .filter(({ run }) => run.task === task)
       .map((state): RecoveredRun => {
         const { run, manifest } = state;
-        const stage = this.#stage(state, destinations);
+        const stage = this.#stage(state, destinations, o.absent?.(run) ?? []);
         if (manifest) return { kind: 'sealed', run, manifest, stage };
         return { kind: 'litter', run, collect: () => stage[Symbol.asyncDispose]() };
       });
   }
 
-  #stage(state: StagedState, destinations: readonly Destination[]): MemoryStage {
-    return new MemoryStage(state, destinations, { staging: this, over: () => this.#runs.delete(state) });
+  /** Always from another destination: committed runs are not kept here. */
+  async deliver({ task, chain, name, manifest, segments, to, from }: Delivery, o: Sig): Promise<Delivered> {
+    const folder = `${task}/${chain}/`;
+    let bytes = 0;
+    for (const segment of segments) {
+      if (await to.stat(folder + segment.name, o)) continue;
+      const [place] = from;
+      if (!place) throw new HoldfastError('not_found', `no place has ${segment.name}`);
+      const { sha256, bytes: sizeBytes } = segment;
+      await to.write(folder + segment.name, place.read(folder + segment.name, o), {
+        ...o,
+        ifAbsent: true,
+        sizeBytes,
+        sha256,
+      });
+      bytes += sizeBytes;
+    }
+    const body = (async function* () {
+      yield manifest;
+    })();
+    if (!(await to.stat(folder + name, o))) await to.write(folder + name, body, { ...o, ifAbsent: true });
+    return { bytes };
+  }
+
+  async settle(): Promise<void> {}
+
+  #stage(state: StagedState, all: readonly Destination[], absent: readonly AbsentDestination[]): MemoryStage {
+    const destinations = all.filter((one) => !absent.some(({ destination }) => destination === one));
+    return new MemoryStage(state, destinations, {
+      absent,
+      staging: this,
+      over: () => this.#runs.delete(state),
+    });
   }
 }
 
@@ -97,6 +155,7 @@ class MemoryStage implements Stage {
   readonly #destinations: readonly Destination[];
   readonly #staging: MemoryStaging;
   readonly #over: () => void;
+  readonly #absent: readonly AbsentDestination[];
   readonly #failed = new AbortController();
   readonly #pushes: Promise<void>[] = [];
   #crashed = false;
@@ -108,7 +167,11 @@ class MemoryStage implements Stage {
   constructor(
     state: StagedState,
     destinations: readonly Destination[],
-    o: { readonly staging: MemoryStaging; readonly over: () => void },
+    o: {
+      readonly staging: MemoryStaging;
+      readonly absent: readonly AbsentDestination[];
+      readonly over: () => void;
+    },
   ) {
     this.directory = state.directory;
     this.signal = this.#failed.signal;
@@ -116,14 +179,21 @@ class MemoryStage implements Stage {
     this.#destinations = destinations;
     this.#staging = o.staging;
     this.#over = o.over;
+    this.#absent = o.absent;
     if (state.manifest) for (const segment of state.segments) this.#send(segment);
   }
 
   get outcomes(): readonly DestinationOutcome[] {
-    return this.#destinations.map(({ description: destination }) => ({
-      destination,
-      stored: this.#committed,
+    const behind = this.#absent.map(({ destination, error }) => ({
+      destination: destination.description,
+      stored: false,
+      behind: true,
+      error: error.toRecord(),
     }));
+    return [
+      ...this.#destinations.map(({ description: destination }) => ({ destination, stored: this.#committed })),
+      ...behind,
+    ];
   }
 
   /** From here on as if the process were gone. */

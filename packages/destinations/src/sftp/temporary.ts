@@ -3,6 +3,7 @@ import { throwIfAborted } from '@holdfast/core';
 import type { FileEntryWithStats } from 'ssh2';
 import { reservedPrefix } from '../repository.ts';
 import { entriesOf, rmdir, unlink } from './calls.ts';
+import { status, statusOf } from './errors.ts';
 import type { RemoteRoot } from './folders.ts';
 import type { Lease } from './pool.ts';
 
@@ -34,7 +35,11 @@ export async function removeParts(
   o: { readonly key: string; readonly keep?: string },
 ): Promise<void> {
   const folder = partFolder(o.key);
-  const entries = await entriesOf(lease, root.join(folder));
+  const entries = await entriesOf(lease, root.join(folder)).catch((error: unknown) => {
+    // Who may not list leaves what is of other contents; what is of this one is written anew.
+    if (statusOf(error) === status.permissionDenied) return [];
+    throw error;
+  });
   if (!entries) return;
   for (const { filename } of entries)
     if (filename !== o.keep) await unlink(lease, root.join(folder, filename));

@@ -6,7 +6,7 @@ import ssh2, { type Attributes, type Connection, type SFTPWrapper } from 'ssh2';
 const { STATUS_CODE: status, OPEN_MODE: mode } = ssh2.utils.sftp;
 
 export interface SftpTrouble {
-  /** From this many bytes on, over all files, what `writes` says happens. */
+  /** Once so many bytes were written to the server, over all files, what `writes` says happens. */
   afterBytes?: number | undefined;
   /**
    * `full`: an answer without a reason, as from a full disk; `silent`: the answer is yes, and nothing is stored;
@@ -29,6 +29,8 @@ interface OpenFile {
 }
 
 interface SessionParts {
+  /** Over all sessions. */
+  readonly counter: { bytesWritten: number };
   readonly root: string;
   readonly trouble: SftpTrouble;
   readonly connection: Connection;
@@ -48,7 +50,6 @@ export class SftpSession {
   readonly #parts: SessionParts;
   readonly #open = new Map<number, OpenFile>();
   #last = 0;
-  static #written = new WeakMap<SftpTrouble, number>();
 
   constructor(sftp: SFTPWrapper, parts: SessionParts) {
     this.#sftp = sftp;
@@ -124,9 +125,8 @@ export class SftpSession {
 
   async #write(handle: Buffer, at: number, data: Buffer): Promise<Answer> {
     const { trouble } = this.#parts;
-    const written = (SftpSession.#written.get(trouble) ?? 0) + data.length;
-    SftpSession.#written.set(trouble, written);
-    if (trouble.writes !== undefined && written > (trouble.afterBytes ?? 0)) {
+    this.#parts.counter.bytesWritten += data.length;
+    if (trouble.writes !== undefined && this.#parts.counter.bytesWritten > (trouble.afterBytes ?? 0)) {
       trouble.onTrouble?.();
       if (trouble.writes === 'full') return status.FAILURE;
       if (trouble.writes === 'silent') return status.OK;

@@ -24,6 +24,8 @@ export class FaultySftp implements AsyncDisposable {
   /** What clients see as `/`. */
   readonly folder: TemporaryFolder;
   readonly trouble: SftpTrouble = {};
+  /** By all clients since the start. */
+  bytesWritten = 0;
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
   readonly #login: FaultySftpOptions['login'];
@@ -81,7 +83,7 @@ export class FaultySftp implements AsyncDisposable {
     connection.on('ready', () => {
       connection.on('session', (accept) => {
         accept().on('sftp', (acceptSftp) => {
-          const parts = { root: this.folder.path, trouble: this.trouble, connection };
+          const parts = { counter: this, root: this.folder.path, trouble: this.trouble, connection };
           new SftpSession(acceptSftp(), parts);
         });
       });

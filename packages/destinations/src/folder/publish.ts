@@ -13,6 +13,7 @@ const noLinks = ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'EMLINK', 'EXDEV'];
  */
 export class Publisher {
   #links = true;
+  #linked = false;
 
   /** False once the file system was seen to have no second names; then one machine's writers exclude one another. */
   get atomic(): boolean {
@@ -24,13 +25,16 @@ export class Publisher {
     if (this.#links) {
       try {
         await files.link(temporary, path);
-        await files.remove(temporary);
+        this.#linked = true;
+        await files.discard(temporary);
         return true;
       } catch (error) {
         const code = systemCode(error) ?? '';
-        if (code !== 'EEXIST' && !noLinks.includes(code)) throw error;
+        // Some file systems in user space say no more than EIO; where links have worked, it is what it says.
+        const cannot = noLinks.includes(code) || (code === 'EIO' && !this.#linked);
+        if (code !== 'EEXIST' && !cannot) throw error;
         if (code === 'EEXIST') {
-          await files.remove(temporary);
+          await files.discard(temporary);
           return false;
         }
         this.#links = false;
@@ -50,12 +54,12 @@ export class Publisher {
       (await makeClaim(files, claim)) ||
       ((await isStale(files, claim, temporary)) && (await takeOver(files, claim)));
     if (!claimed) {
-      await files.remove(temporary);
+      await files.discard(temporary);
       return false;
     }
     try {
       if (await exists(files, path)) {
-        await files.remove(temporary);
+        await files.discard(temporary);
         return false;
       }
       await files.rename(temporary, path);

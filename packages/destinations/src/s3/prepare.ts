@@ -99,6 +99,16 @@ async function put(
     const status = s3Status(error);
     if (o.ifAbsent && status === 412) return 'there';
     if (o.ifAbsent && (status === 501 || s3ErrorName(error) === 'NotImplemented')) return 'refused';
+    if (
+      status === 400 &&
+      s3ErrorName(error) === 'InvalidRequest' &&
+      (location.lockMode || location.legalHold)
+    ) {
+      throw new HoldfastError('precondition_failed', `${calls.place}: the bucket takes no locked objects`, {
+        cause: error,
+        hint: 'make a bucket with object lock, which can rarely be added later, or leave out lockMode and legalHold',
+      });
+    }
     throw error;
   }
 }

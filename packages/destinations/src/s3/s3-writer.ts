@@ -18,6 +18,7 @@ import {
   storedOtherBytes,
 } from './checksums.ts';
 import { s3ErrorName, s3Status } from './errors.ts';
+import { finishObject } from './finish-object.ts';
 import { KeyLocks } from './key-locks.ts';
 import { bufferedPartBytesMax, MultipartUpload } from './multipart-upload.ts';
 import { objectFields } from './object-fields.ts';
@@ -187,6 +188,7 @@ export class S3Writer {
         await upload.sendThrough(job.reader, { signal, sizeBytes });
       else await upload.send(job.reader, { signal, first });
       await this.#complete(job, upload);
+      await this.#finish(job);
       return { key, bytes: upload.bytes };
     } catch (error) {
       const { code } = this.#calls.told(`write ${key}`, job, error);
@@ -247,6 +249,18 @@ export class S3Writer {
     if (verified || (await this.#hasSize(name, upload.bytes, job))) return;
     await this.#remove(name, job);
     throw storedOtherBytes(key, place);
+  }
+
+  /** From here on the object is seen: an abort comes too late. */
+  async #finish({ name, signal }: Job): Promise<void> {
+    const { clock } = this.#calls;
+    try {
+      const whole = signal.aborted ? new AbortController().signal : signal;
+      await commit({ signal: whole, clock }, (o) => finishObject(this.#calls, name, o));
+    } catch (error) {
+      await this.#remove(name, { signal: new AbortController().signal });
+      throw error;
+    }
   }
 
   /** Waits for it even after an abort: nothing that costs money may stay. */

@@ -70,11 +70,13 @@ export class Radosgw implements AsyncDisposable {
   }
 
   /** An empty bucket; its name is new. */
-  async createBucket(o: { readonly objectLock?: boolean } = {}): Promise<string> {
+  async createBucket(
+    o: { readonly objectLock?: boolean; readonly owner?: RadosgwUser } = {},
+  ): Promise<string> {
     this.#buckets += 1;
     const bucket = `bucket-${this.#buckets}-${randomUUID().slice(0, 8)}`;
     const headers = o.objectLock ? { 'x-amz-bucket-object-lock-enabled': 'true' } : {};
-    await this.request({ method: 'PUT', path: `/${bucket}`, headers });
+    await this.request({ ...o.owner, method: 'PUT', path: `/${bucket}`, headers });
     return bucket;
   }
 
@@ -98,8 +100,10 @@ export class Radosgw implements AsyncDisposable {
     await admin(this.#parts.folder, ['quota', 'enable', ...quota.slice(1)]);
   }
 
-  /** One request as the owner. */
+  /** One request as the owner, or as whoever is named. */
   request(o: {
+    readonly accessKeyId?: string;
+    readonly secretAccessKey?: string;
     readonly method: string;
     readonly path: string;
     readonly body?: string;

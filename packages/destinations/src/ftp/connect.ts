@@ -10,6 +10,7 @@ import type { FtpLocation } from './url.ts';
 
 /** For the whole of a login, and for the answer to any command that moves no data. */
 const answerMsMax = 30_000;
+const keepAliveMs = 30_000;
 
 export interface LoginOptions extends Sig {
   readonly location: FtpLocation;
@@ -59,6 +60,8 @@ async function logIn(client: Client, o: LoginOptions): Promise<FtpSession> {
   // Before the password is said.
   if (trust && client.ftp.socket instanceof TLSSocket) trust.check(client.ftp.socket);
   client.ftp.socket.setNoDelay(true);
+  // It says nothing while a large object takes the data connection, and routers forget connections that are silent.
+  client.ftp.socket.setKeepAlive(true, keepAliveMs);
   await authenticate(client, o);
   return settings(client, trust, location);
 }

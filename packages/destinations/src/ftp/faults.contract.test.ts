@@ -13,6 +13,7 @@ import {
   listedKeys,
   seededBytes,
   sha256Of,
+  temporaryFolder,
 } from '@holdfast/testing';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { ftpDriver } from './index.ts';
@@ -64,6 +65,16 @@ describe('a server', () => {
     const logins = stub.commands.filter((line) => line === 'PASS').length;
     await place.write('b', bodyOf(Buffer.from('b')), plain);
     expect(stub.commands.filter((line) => line === 'PASS')).toHaveLength(logins + 1);
+  });
+
+  test('that claims to know MLSD and does not is listed by LIST', async () => {
+    const stub = await start({
+      features: ['SIZE', 'MLST'],
+      answer: (verb) => (verb === 'MLSD' ? '502 not implemented' : undefined),
+    });
+    await using place = await open(stub);
+    await place.write('a/b', bodyOf(Buffer.from('x')), plain);
+    expect(await listedKeys(place)).toEqual(['a/b']);
   });
 
   test('whose quota is used up says exhausted, and nothing stays', async () => {
@@ -232,6 +243,38 @@ describe('a server', () => {
         reason: expect.stringMatching(reason),
       });
     }
+  });
+});
+
+describe('a command that prints the login', () => {
+  const print = (passwords: string): { command: readonly string[]; timeoutMs: number } => {
+    const script = `
+      const { existsSync, writeFileSync } = require('node:fs');
+      const again = existsSync(process.argv[1]);
+      writeFileSync(process.argv[1], '');
+      const password = ${passwords};
+      console.log(JSON.stringify({ user: 'user', password }));`;
+    return { command: [process.execPath, '-e', script], timeoutMs: 30_000 };
+  };
+
+  test('is asked again when the server does not take what it printed', async () => {
+    const stub = await start();
+    await using folder = await temporaryFolder('ftp-login');
+    const { command, timeoutMs } = print("again ? 'right' : 'wrong'");
+    const credentials = { command: [...command, folder.join('asked')], timeoutMs };
+    const url = urlOf(stub).replace('user:pass@', '');
+    await using place = await ftpDriver.open(url, { signal, credentials });
+    expect(await place.stat('a', plain)).toBeUndefined();
+    expect(stub.commands.filter((line) => line === 'PASS')).toHaveLength(2);
+  });
+
+  test('whose login is not taken is unauthenticated', async () => {
+    const stub = await start();
+    await using folder = await temporaryFolder('ftp-login');
+    const { command, timeoutMs } = print("'wrong'");
+    const credentials = { command: [...command, folder.join('asked')], timeoutMs };
+    await using place = await ftpDriver.open(urlOf(stub), { signal, credentials });
+    await expect(place.stat('a', plain)).rejects.toMatchObject({ code: 'unauthenticated' });
   });
 });
 

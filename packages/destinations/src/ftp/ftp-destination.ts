@@ -34,7 +34,7 @@ export interface FtpOptions {
 }
 
 const partsMax = 64;
-const never = new AbortController().signal;
+const cleanUpMsMax = 10_000;
 
 /** A folder of an FTP server, over TLS or in the clear. */
 export class FtpDestination implements Destination {
@@ -95,38 +95,50 @@ export class FtpDestination implements Destination {
   async write(key: string, body: AsyncIterable<Uint8Array>, o: WriteOptions): Promise<ObjectInfo> {
     throwIfAborted(o.signal);
     const parts = ftpParts(key);
+    let left: ObjectWrite | undefined;
     return this.#telling('write', key, o.signal, async () => {
-      let left: { readonly write: ObjectWrite; readonly error: unknown } | undefined;
       try {
         return await this.#place.use('transfer', o.signal, async (session) => {
-          const write = new ObjectWrite({
-            target: targetOf(session, key, parts),
-            body,
-            options: o,
-            description: this.description,
-            locks: this.#place.locks,
-            checksum: this.#place.checksum,
-            onNoChecksum: () => this.#place.forgetChecksum(),
-          });
+          const write = this.#writeOf(targetOf(session, key, parts), body, o);
           try {
             return { key, bytes: await write.run(session) };
           } catch (error) {
-            left = { write, error };
-            await session.unstoppable(() => write.cleanUp(session, error));
+            if (write.leavesRubbish(error)) left = write;
+            await session.unstoppable(async () => left?.cleanUp(session));
             left = undefined;
             throw error;
           }
         });
       } catch (error) {
-        // The session was lost with the transfer. If there is no other one, nobody can clean up.
-        const after = left;
-        if (!after) throw error;
-        await this.#place
-          .use('short', never, (session) => after.write.cleanUp(session, after.error))
-          .catch(() => undefined);
-        throw after.error;
+        // The session was lost with the transfer.
+        if (left) await this.#cleanUpAnew(left);
+        throw error;
       }
     });
+  }
+
+  #writeOf(target: Target, body: AsyncIterable<Uint8Array>, options: WriteOptions): ObjectWrite {
+    const { description } = this;
+    const { locks, checksum } = this.#place;
+    const onNoChecksum = (): void => this.#place.forgetChecksum();
+    return new ObjectWrite({ target, body, options, description, locks, checksum, onNoChecksum });
+  }
+
+  /** Through another session, if there is one to be had soon; whoever waits for an abort shall not wait for long. */
+  async #cleanUpAnew(write: ObjectWrite): Promise<void> {
+    const late = new AbortController();
+    const done = new AbortController();
+    void this.#options.clock.sleep(cleanUpMsMax, done.signal).then(
+      () => late.abort(),
+      () => undefined,
+    );
+    try {
+      await this.#place.use('short', late.signal, (session) => write.cleanUp(session));
+    } catch {
+      // It stays, unseen.
+    } finally {
+      done.abort();
+    }
   }
 
   async *read(key: string, o: Sig & { readonly range?: ByteRange }): AsyncGenerator<Uint8Array> {

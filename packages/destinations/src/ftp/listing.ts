@@ -17,8 +17,11 @@ export async function listFolder(session: FtpSession, path: string): Promise<rea
     return [];
   }
   if (session.features.has('MLST')) {
-    const lines = await linesOf(session, 'MLSD');
-    return lines.flatMap((line) => parseFacts(line) ?? []);
+    const lines = await linesOf(session, 'MLSD').catch((error: unknown) => {
+      if (error instanceof NotBegun && error.reply.code >= 500 && error.reply.code <= 504) return undefined;
+      throw error;
+    });
+    if (lines) return lines.flatMap((line) => parseFacts(line) ?? []);
   }
   // Without -a some servers hide names that begin with a dot; others do not know it, and list nothing.
   for (const command of ['LIST -a', 'LIST']) {

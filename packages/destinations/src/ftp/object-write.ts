@@ -70,11 +70,14 @@ export class ObjectWrite {
     return bytes;
   }
 
-  /** After it has failed: nothing stays but what the next resumable write can use. */
-  async cleanUp(session: FtpSession, error: unknown): Promise<void> {
-    const { target } = this.#o;
+  /** Whether something may be there, after it has failed, that the next resumable write cannot use. */
+  leavesRubbish(error: unknown): boolean {
     const lost = error instanceof HoldfastError && (error.code === 'corrupt' || error.code === 'conflict');
-    if (this.#resumable && !lost) return;
+    return lost || !this.#resumable;
+  }
+
+  async cleanUp(session: FtpSession): Promise<void> {
+    const { target } = this.#o;
     if (this.#resumable) await removeParts(session, target);
     else await removeFile(session, this.#temporary);
     // Nor do the folders stay that were made for it.

@@ -1,11 +1,15 @@
 import { readFile } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { type ConnectionOptions, checkServerIdentity, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, checkServerIdentity, DEFAULT_CIPHERS, type TLSSocket } from 'node:tls';
 import { HoldfastError } from '@holdfast/core';
 import { fingerprintOf, printFingerprint } from './fingerprint.ts';
 import type { FtpLocation } from './url.ts';
 
 type TrustRules = Pick<FtpLocation, 'host' | 'caFile' | 'fingerprint' | 'serverName'>;
+
+/** As usual, but first the one that takes the least time where processors know AES, which is what limits uploads here. */
+const quick = 'TLS_AES_128_GCM_SHA256';
+const ciphers = [quick, ...DEFAULT_CIPHERS.split(':').filter((name) => name !== quick)].join(':');
 
 /** Which certificate a server has to show, on each of its connections. */
 export class ServerTrust {
@@ -41,6 +45,7 @@ export class ServerTrust {
       ...(this.#ca !== undefined && { ca: this.#ca }),
       checkServerIdentity: (_, certificate) => checkServerIdentity(name, certificate),
       minVersion: 'TLSv1.2',
+      ciphers,
       // The one certificate is known: who signed it, for whom and for how long says no more.
       rejectUnauthorized: fingerprint === undefined,
     };

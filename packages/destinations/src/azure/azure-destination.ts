@@ -16,9 +16,9 @@ import {
 import { notAKey, prefixParts } from '../keys.ts';
 import { portableParts } from '../portable-names.ts';
 import { AzureColdStorage } from './cold.ts';
-import { azureError, isMissing, isRefusal } from './errors.ts';
+import { azureError, isCode, isMissing, isRefusal } from './errors.ts';
 import { final } from './final.ts';
-import { discardBlocks, isDiscarded } from './leftovers.ts';
+import { discardBlocks, isNoObject } from './leftovers.ts';
 import { download, infoOf, listedObject } from './objects.ts';
 import { prepare } from './prepare.ts';
 import { AzureSession } from './session.ts';
@@ -197,7 +197,8 @@ export class AzureDestination implements Destination {
           container.getBlobClient(name).delete({ abortSignal }),
         ),
       ).catch((error: unknown) => {
-        if (!isMissing(error)) throw error;
+        // A folder of a hierarchical namespace is no object, and not deleted while there is one in it.
+        if (!isMissing(error) && !isCode(error, 'DirectoryIsNotEmpty')) throw error;
       });
       // The service keeps the blocks of unfinished writes apart from the object.
       await discardBlocks(this.#session, name, o);
@@ -221,7 +222,7 @@ export class AzureDestination implements Destination {
       const facts = await this.#session.run(o, (container) =>
         container.getBlobClient(name).getProperties({ abortSignal: o.signal }),
       );
-      return isDiscarded(facts.metadata) ? undefined : infoOf(key, facts);
+      return isNoObject(facts.metadata) ? undefined : infoOf(key, facts);
     } catch (error) {
       if (isMissing(error)) return undefined;
       throw error;

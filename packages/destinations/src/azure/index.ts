@@ -5,10 +5,10 @@ import {
   SystemClock,
   throwIfAborted,
 } from '@holdfast/core';
-import { AzureDestination } from './azure-destination.ts';
+import type { AzureDestination } from './azure-destination.ts';
 import { parseAzureUrl } from './url.ts';
 
-export { AzureDestination, type AzureOptions } from './azure-destination.ts';
+export type { AzureDestination, AzureOptions } from './azure-destination.ts';
 export { type AzureLocation, parseAzureUrl } from './url.ts';
 
 export interface OpenAzure extends OpenDestinationOptions {
@@ -23,6 +23,8 @@ export const azureDriver = {
     throwIfAborted(o.signal);
     const location = parseAzureUrl(url, o.credentials !== undefined);
     const { credentials, expectedId, clock = new SystemClock() } = o;
+    // Its library takes long to load: not for commands that only know of the driver.
+    const { AzureDestination } = await import('./azure-destination.ts');
     return new AzureDestination({ location, credentials, expectedId, clock });
   },
 } as const satisfies DestinationDriver;

@@ -12,8 +12,15 @@ import type { AzureSession } from './session.ts';
  */
 const discardMark = 'holdfast_discard';
 
-export function isDiscarded(metadata: Readonly<Record<string, string>> | undefined): boolean {
+type Metadata = Readonly<Record<string, string>> | undefined;
+
+function isDiscarded(metadata: Metadata): boolean {
   return Object.keys(metadata ?? {}).some((name) => name.toLowerCase() === discardMark);
+}
+
+/** What looks like an object and is none: such a mark, or a folder of an account with a hierarchical namespace. */
+export function isNoObject(metadata: Metadata): boolean {
+  return isDiscarded(metadata) || metadata?.hdi_isfolder === 'true';
 }
 
 /** Blocks that no writer can put others beside: of other programs, whose names are not as long, or too many. */

@@ -2,7 +2,7 @@ import type { BlobClient, BlobItem } from '@azure/storage-blob';
 import { type ByteRange, HoldfastError, type ObjectAccess, type ObjectInfo, type Sig } from '@holdfast/core';
 import { reservedPrefix } from '../repository.ts';
 import { isCode } from './errors.ts';
-import { isDiscarded } from './leftovers.ts';
+import { isNoObject } from './leftovers.ts';
 
 /** What the service says of a blob, in a list or by itself. */
 interface BlobFacts {
@@ -30,11 +30,11 @@ export function accessTo({ accessTier, archiveStatus }: BlobFacts): ObjectAccess
   return accessTier === 'Archive' ? 'cold' : undefined;
 }
 
-/** What a list of blobs has as an object; not Holdfast's own ones, nor folders of a hierarchical namespace. */
+/** What a list of blobs has as an object; Holdfast's own ones are none. */
 export function listedObject(item: BlobItem, prefix: string): ObjectInfo | undefined {
   const key = item.name.slice(prefix.length);
   const own = key === '' || key.split('/').some((part) => part.startsWith(reservedPrefix));
-  if (own || isDiscarded(item.metadata) || item.metadata?.hdi_isfolder === 'true') return undefined;
+  if (own || isNoObject(item.metadata)) return undefined;
   return infoOf(key, item.properties);
 }
 
@@ -52,7 +52,7 @@ export async function download(
   try {
     const answer = await blob.download(range?.start, range?.length, { abortSignal, maxRetryRequests: 0 });
     const body = answer.readableStreamBody;
-    if (isDiscarded(answer.metadata)) {
+    if (isNoObject(answer.metadata)) {
       // Its error, if it has one, is nobody's concern any more.
       (body as NodeJS.ReadableStream & { destroy?: () => void })?.destroy?.();
       return undefined;
@@ -78,7 +78,7 @@ async function nothingOf(
   o: Sig,
 ): Promise<AsyncIterable<Uint8Array> | undefined> {
   const { contentLength = 0, metadata } = await blob.getProperties({ abortSignal: o.signal });
-  if (isDiscarded(metadata)) return undefined;
+  if (isNoObject(metadata)) return undefined;
   if (start > contentLength) throw outOfRange(contentLength, { start, length: 0 });
   return nothing();
 }

@@ -133,3 +133,16 @@ describe('immutability', () => {
     }
   });
 });
+
+test('a folder of an account with a hierarchical namespace is no object', async () => {
+  await using between = await Between.open();
+  await using place = await openAzure(azurite.server, { container: 'backups', endpoint: between.endpoint });
+  between.judge = ({ method }) => {
+    if (method === 'DELETE') return { status: 409, code: 'DirectoryIsNotEmpty' };
+    return method === 'HEAD'
+      ? { status: 200, headers: { 'x-ms-meta-hdi_isfolder': 'true', 'x-ms-blob-type': 'BlockBlob' } }
+      : undefined;
+  };
+  expect(await place.stat('task', { signal })).toBeUndefined();
+  await place.delete('task', { signal });
+});

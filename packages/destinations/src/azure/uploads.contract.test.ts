@@ -10,6 +10,7 @@ import {
   listedKeys,
   seededBytes,
   sha256Of,
+  startAzurite,
   TcpProxy,
   temporaryFolder,
 } from '@holdfast/testing';
@@ -194,15 +195,13 @@ describe('an upload in blocks', () => {
   });
 
   test('into a store that is full is exhausted, and nothing of it is seen', async () => {
-    const { server } = azurite;
-    await using between = await Between.open(server);
-    between.judge = ({ comp, query }) =>
-      comp === 'block' && between.seen.length > 8 && query.has('blockid')
-        ? { status: 409, code: 'MemoryExtentStoreAtSizeLimit' }
-        : undefined;
-    await using place = await openAzure(server, { endpoint: between.endpoint, parameters: smallBlocks });
+    await using server = await startAzurite({ memoryMaxMiB: 12 });
+    const container = await server.createContainer();
+    await using place = await openAzure(server, { container, parameters: smallBlocks });
+    await place.write('before', bodyOf(bytes.subarray(0, 1000)), { signal });
     await expect(place.write('k', bodyOf(bytes), { signal })).rejects.toMatchObject({ code: 'exhausted' });
-    expect(await place.stat('k', { signal })).toBeUndefined();
+    expect(await listedKeys(place)).toEqual(['before']);
+    expect(await leftUnder(server, container, 'k')).toEqual([]);
   });
 
   test('holds no more blocks in memory than are on their way', async () => {

@@ -29,6 +29,26 @@ export const destinationDrivers: readonly DriverEntry<DestinationDriver>[] = [
     schemes: ['file'],
     load: async () => (await import('@holdfast/destinations/folder')).folderDriver,
   },
+  {
+    type: 's3',
+    schemes: ['s3'],
+    load: async () => (await import('@holdfast/destinations/s3')).s3Driver,
+  },
+  {
+    type: 'azure',
+    schemes: ['azure'],
+    load: async () => (await import('@holdfast/destinations/azure')).azureDriver,
+  },
+  {
+    type: 'sftp',
+    schemes: ['sftp'],
+    load: async () => (await import('@holdfast/destinations/sftp')).sftpDriver,
+  },
+  {
+    type: 'ftp',
+    schemes: ['ftp', 'ftps'],
+    load: async () => (await import('@holdfast/destinations/ftp')).ftpDriver,
+  },
 ];
 
 /** `postgres://db/shop` -> `postgres`; undefined for what has no scheme. */

@@ -8,7 +8,7 @@ import {
   type Source,
   throwIfAborted,
 } from '@holdfast/core';
-import type { RetryNotice } from '@holdfast/destinations/wrap';
+import type { DestinationMeter, RateLimit, RatePlan, RetryNotice } from '@holdfast/destinations/wrap';
 import { findDestinationDriver, findSourceDriver } from './drivers.ts';
 import { interpolate } from './interpolate.ts';
 import { unopenedDestination } from './unopened-destination.ts';
@@ -30,6 +30,8 @@ export interface DestinationPlace {
   readonly credentials?: CredentialCommand;
   /** How what it holds is compared with what was sent, where it has no checksum of its own; `sample` by default. */
   readonly verify?: 'sample' | 'full';
+  /** How fast it may be written to and read from. */
+  readonly rate?: RatePlan;
 }
 
 export function placeOfAddress(address: DestinationAddress): DestinationPlace {
@@ -66,16 +68,20 @@ export async function openDestinations(
     readonly memory: Memory;
     readonly clock: Clock;
     readonly observer: Observer;
+    /** Counts what each is asked, in their order. */
+    readonly meters?: readonly DestinationMeter[];
+    /** Shared by all of them, and by the other runs of a node. */
+    readonly nodeRate?: RateLimit | undefined;
   },
 ): Promise<readonly Destination[]> {
-  const { withRetries } = await import('@holdfast/destinations/wrap');
+  const { RateLimit, RetryBudget, wrapDestination } = await import('@holdfast/destinations/wrap');
   const onRetry = ({ call, attempt, error, waitMs }: RetryNotice): void =>
     o.observer({
       kind: 'notice',
       text: `${call}: attempt ${attempt} failed, the next one is in ${(waitMs / 1000).toFixed(1)} s: ${error.message}`,
     });
   const opened: Destination[] = [];
-  for (const address of addresses) {
+  for (const [index, address] of addresses.entries()) {
     const inner = await openAsBefore(address, o).catch((caught: unknown) => {
       throwIfAborted(o.signal);
       const failure = HoldfastError.from(caught);
@@ -83,7 +89,17 @@ export async function openDestinations(
       if (addresses.length === 1) throw failure;
       return unopenedDestination(placeOfAddress(address).url, failure);
     });
-    const destination = o.stack.use(withRetries(inner, { clock: o.clock, onRetry }));
+    const { rate } = placeOfAddress(address);
+    const own = rate && new RateLimit(rate, o.clock);
+    const limits = [...(own ? [own] : []), ...(o.nodeRate ? [o.nodeRate] : [])];
+    const destination = o.stack.use(
+      wrapDestination(inner, {
+        clock: o.clock,
+        retry: { onRetry, budget: new RetryBudget() },
+        ...(limits.length > 0 && { rate: { write: limits, read: limits } }),
+        meter: o.meters?.[index],
+      }),
+    );
     if (opened.some((other) => other.description === destination.description)) {
       throw new HoldfastError('config_invalid', `the destination ${destination.description} is named twice`, {
         hint: 'two copies in one place are one copy: name each destination once',

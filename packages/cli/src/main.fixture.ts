@@ -1,10 +1,11 @@
 /** The command in this process, with its output collected. */
-import type { Clock } from '@holdfast/core';
 import type { RunRequest } from '@holdfast/service';
+import { FakeClock } from '@holdfast/testing';
 import type { Perform } from './context.ts';
 import { main } from './main.ts';
 
-const clock: Clock = { now: () => 0, elapsed: () => 0, sleep: () => Promise.resolve() };
+/** Stands still: no limit of time is ever reached. */
+const clock = new FakeClock({ startMs: 0 });
 
 /** What a command line led to. */
 export interface Result {

@@ -275,6 +275,16 @@ describe('a place that', () => {
   });
 });
 
+test('what is being thawed is waited for with any tier, also one that its class has not', async () => {
+  const cold = await frozenShop('SLOW');
+  await using world = cold.world;
+  for (const key of cold.segments)
+    await cold.destination.cold.thaw(key, { tier: 'standard', days: 3, signal: never });
+  const thaw: ThawRequest = { ...standard, tier: 'expedited' };
+  expectSame(world, (await world.restore({ thaw }, { destination: cold.destination })).database);
+  expect([cold.destination.asked.length, notices(world)]).toEqual([2, []]);
+});
+
 describe('a thaw that runs out', () => {
   test('while the rest is waited for is asked for again', async () => {
     const cold = await frozenShop('SLOW');

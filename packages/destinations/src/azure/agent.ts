@@ -3,12 +3,18 @@ import { type AgentOptions, Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import type { Socket } from 'node:net';
 import { getCACertificates } from 'node:tls';
-import { HoldfastError } from '@holdfast/core';
+import { type Clock, HoldfastError } from '@holdfast/core';
 
 const connectMsMax = 30_000;
 
+export interface AgentSettings {
+  readonly endpoint: string;
+  readonly caFile?: string | undefined;
+  readonly clock: Clock;
+}
+
 /** Keeps connections for later requests until it is destroyed. */
-export async function agentFor(endpoint: string, caFile: string | undefined): Promise<HttpAgent> {
+export async function agentFor({ endpoint, caFile, clock }: AgentSettings): Promise<HttpAgent> {
   const common: AgentOptions = { keepAlive: true };
   const agent = endpoint.startsWith('https:')
     ? new HttpsAgent({ ...common, ...(caFile !== undefined && { ca: await authorities(caFile) }) })
@@ -16,24 +22,27 @@ export async function agentFor(endpoint: string, caFile: string | undefined): Pr
   const create = agent.createConnection.bind(agent);
   agent.createConnection = (options, callback) => {
     const socket = create(options, callback);
-    // A service that takes a connection and never shakes hands is noticed; later silence is the caller's matter.
-    if (socket && 'setTimeout' in socket) limitConnecting(socket as Socket);
+    if (socket && 'connecting' in socket) limitConnecting(socket as Socket, clock);
     return socket;
   };
   return agent;
 }
 
-function limitConnecting(socket: Socket): void {
-  const late = (): void => {
-    const reason = `not connected within ${connectMsMax / 1000} seconds`;
-    socket.destroy(Object.assign(new Error(reason), { code: 'ETIMEDOUT' }));
-  };
-  socket.setTimeout(connectMsMax, late);
-  const ready = 'encrypted' in socket ? 'secureConnect' : 'connect';
-  socket.once(ready, () => {
-    socket.off('timeout', late);
-    socket.setTimeout(0);
-  });
+/**
+ * A service that takes a connection and never shakes hands is noticed; later silence is the caller's matter. Not by the
+ * socket's own timer, which begins anew while the first bytes of a handshake wait to be sent.
+ */
+function limitConnecting(socket: Socket, clock: Clock): void {
+  const ready = new AbortController();
+  const isReady = (): void => ready.abort();
+  socket.once('encrypted' in socket ? 'secureConnect' : 'connect', isReady).once('close', isReady);
+  clock.sleep(connectMsMax, ready.signal).then(
+    () => {
+      const reason = `not connected within ${connectMsMax / 1000} seconds`;
+      socket.destroy(Object.assign(new Error(reason), { code: 'ETIMEDOUT' }));
+    },
+    () => undefined,
+  );
 }
 
 async function authorities(caFile: string): Promise<string[]> {

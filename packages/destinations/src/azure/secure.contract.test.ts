@@ -1,11 +1,12 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createSilent, type Socket } from 'node:net';
 import { HoldfastError, SystemClock } from '@holdfast/core';
 import {
   type AzuriteServer,
   bodyOf,
   collect,
+  FakeClock,
   startAzurite,
   type TestCertificate,
   testCertificates,
@@ -59,6 +60,29 @@ describe('over HTTPS', () => {
       reason: expect.stringContaining('/no/such/ca.pem'),
     });
   });
+});
+
+test('a service that takes a connection and never shakes hands is unavailable after half a minute', async () => {
+  const silent = createSilent();
+  silent.listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const fake = new FakeClock();
+  const { port } = silent.address() as AddressInfo;
+  const accountKey = Buffer.alloc(64).toString('base64');
+  const endpoint = `https://127.0.0.1:${port}`;
+  const parameters = new URLSearchParams({ account: 'acct1', endpoint, accountKey });
+  const location = parseAzureUrl(`azure://backups?${parameters}`);
+  await using place = new AzureDestination({ location, clock: fake });
+  const looking = place.stat('k', { signal });
+  looking.catch(() => undefined);
+  const [client] = (await once(silent, 'connection')) as [Socket];
+  await once(client, 'data');
+  await fake.advance(30_000);
+  await expect(looking).rejects.toMatchObject({
+    code: 'unavailable',
+    reason: expect.stringContaining('ETIMEDOUT'),
+  });
+  silent.close();
 });
 
 /** Gives tokens to the machine that it runs on, as Azure's own machines have it. */

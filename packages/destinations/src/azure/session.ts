@@ -108,8 +108,9 @@ export class AzureSession implements AsyncDisposable {
   }
 
   async #use(access: AzureAccess, from?: Credentials): Promise<Client> {
-    this.#agent ??= await agentFor(access.endpoint, this.#o.location.caFile);
-    const container = await containerClient(access, this.#o.location.container, this.#agent);
+    const { location, clock } = this.#o;
+    this.#agent ??= await agentFor({ endpoint: access.endpoint, caFile: location.caFile, clock });
+    const container = await containerClient(access, location.container, this.#agent);
     this.#current = { container, access, ...(from && { from }) };
     return this.#current;
   }

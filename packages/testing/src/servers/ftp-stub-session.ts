@@ -20,7 +20,10 @@ export class FtpStubSession {
     this.#control = control;
     control.setNoDelay(true);
     control.on('error', () => undefined);
-    createInterface({ input: control }).on('line', (line) => void this.#take(line));
+    const lines = createInterface({ input: control });
+    // It repeats the errors of its input.
+    lines.on('error', () => undefined);
+    lines.on('line', (line) => void this.#take(line));
     this.#say(stub.behaviour.greeting);
   }
 

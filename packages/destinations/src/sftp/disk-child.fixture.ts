@@ -37,7 +37,7 @@ async function onDisk(): Promise<unknown> {
 /** Where nothing can be mounted, a server that plays a full disk. */
 async function played(): Promise<unknown> {
   await using server = await startFaultySftp();
-  await using place = onFaulty(server, '/');
+  await using place = onFaulty(server, '/place');
   const warnings = ["the server's disk is nearly full: played"];
   server.trouble.writes = 'full';
   server.trouble.afterBytes = 8 * mebibyte;

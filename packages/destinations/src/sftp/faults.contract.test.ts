@@ -270,10 +270,15 @@ describe('a folder in which', () => {
     expect(await namesIn(folder)).toEqual(['.holdfast-old-kept', '.holdfast-tmp-young']);
   });
 
-  test('the marker is gone, as when a file system is not mounted, is not written to', async () => {
+  test('the marker is gone, as when a file system is not mounted, is refused by every verb', async () => {
     const folder = await sshd.newFolder();
     await using place = onSshd(sshd, folder, { expectedId: 'the-one-that-was-there' });
-    await expect(put(place, 'a/b')).rejects.toMatchObject({ code: 'unavailable' });
+    const gone = { code: 'unavailable', message: expect.stringContaining('is gone') };
+    await expect(put(place, 'a/b')).rejects.toMatchObject(gone);
+    await expect(listedKeys(place, 'a/')).rejects.toMatchObject(gone);
+    await expect(place.stat('a/b', { signal })).rejects.toMatchObject(gone);
+    await expect(collect(place.read('a/b', { signal }))).rejects.toMatchObject(gone);
+    await expect(place.delete('a/b', { signal })).rejects.toMatchObject(gone);
     await expect(place.prepare({ signal })).rejects.toMatchObject({ code: 'precondition_failed' });
     expect(await namesIn(folder)).toEqual([]);
   });

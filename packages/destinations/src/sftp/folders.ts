@@ -16,8 +16,8 @@ export class RemoteRoot {
   }
 
   join(...names: readonly string[]): string {
-    const base = this.path === '/' ? '' : this.path;
-    return [base, ...names].join('/');
+    if (names.length === 0) return this.path;
+    return `${this.path === '/' ? '' : this.path}/${names.join('/')}`;
   }
 
   /** Folders that lead elsewhere are refused rather than followed: a key names what is below the root. */

@@ -34,7 +34,8 @@ export class Publisher {
     if (this.#links) {
       try {
         await hardlink(lease, temporary, path);
-        await unlink(lease, temporary);
+        // It is stored: that its other name stays for a day harms nobody.
+        await unlink(lease, temporary).catch(() => undefined);
         return true;
       } catch (error) {
         const code = statusOf(error);

@@ -153,10 +153,7 @@ export class SftpDestination implements Destination {
     const parts = portableParts(key);
     const path = this.#root.join(...parts);
     return this.#using('look at', path, o, async (lease) => {
-      const [found] = await Promise.all([
-        lstat(lease, path),
-        this.#root.assertNoLinks(lease, parts.slice(0, -1)),
-      ]);
+      const [found] = await Promise.all([lstat(lease, path), this.#assertThere(lease, parts.slice(0, -1))]);
       throwIfAborted(o.signal);
       return found?.isFile() ? infoOf(key, found) : undefined;
     });
@@ -168,8 +165,7 @@ export class SftpDestination implements Destination {
     const folder = this.#root.join(...folders);
     try {
       await using lease = await this.#pool.lease(o);
-      await this.#root.assertNoLinks(lease, folders);
-      if (folders.length === 0 && !(await stat(lease, folder))) throw this.#rootGone();
+      await this.#assertThere(lease, folders);
       const keyPrefix = folders.map((name) => `${name}/`).join('');
       yield* walk(lease, { folder, keyPrefix, namePrefix: rest }, o.signal);
     } catch (error) {
@@ -183,7 +179,7 @@ export class SftpDestination implements Destination {
     const path = this.#root.join(...parts);
     const folders = parts.slice(0, -1);
     await this.#using('delete', path, o, async (lease) => {
-      const [found] = await Promise.all([lstat(lease, path), this.#root.assertNoLinks(lease, folders)]);
+      const [found] = await Promise.all([lstat(lease, path), this.#assertThere(lease, folders)]);
       throwIfAborted(o.signal);
       await removeParts(lease, this.#root, { key });
       if (!found?.isFile() || !(await unlink(lease, path))) return;
@@ -254,16 +250,27 @@ export class SftpDestination implements Destination {
     });
   }
 
+  /**
+   * Asked beside what is wanted, and so without a round trip of its own: in the empty folder that is left of a file system
+   * that is not mounted, nothing is missing, and nothing is deleted.
+   */
+  async #assertThere(lease: Lease, folders: readonly string[]): Promise<void> {
+    const marked = this.#id !== undefined;
+    const [root, marker] = await Promise.all([
+      stat(lease, this.#root.path),
+      marked ? lstat(lease, this.#root.join(markerName)) : undefined,
+      this.#root.assertNoLinks(lease, folders),
+    ]);
+    if (!root || (marked && !marker)) throw this.#rootGone();
+  }
+
   async #openObject(
     lease: Lease,
     key: string,
     parts: readonly string[],
   ): Promise<{ readonly handle: Buffer; readonly size: number }> {
     const path = this.#root.join(...parts);
-    const [found] = await Promise.all([
-      lstat(lease, path),
-      this.#root.assertNoLinks(lease, parts.slice(0, -1)),
-    ]);
+    const [found] = await Promise.all([lstat(lease, path), this.#assertThere(lease, parts.slice(0, -1))]);
     const missing = new HoldfastError('not_found', `no object ${key} in ${this.description}`);
     if (!found?.isFile()) throw missing;
     try {

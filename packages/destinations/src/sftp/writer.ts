@@ -53,7 +53,8 @@ export class Writer {
     // From here on the object is seen, and an abort comes too late.
     throwIfAborted(signal);
     const published = await this.#publish(lease, path);
-    if (resumable) await removeParts(lease, root, { key });
+    // Stored or not, this changes nothing of it.
+    if (resumable) await removeParts(lease, root, { key }).catch(() => undefined);
     if (!published && ifAbsent)
       throw new HoldfastError('conflict', `${parts.join('/')} is already there in ${place}`);
     return { key, bytes };

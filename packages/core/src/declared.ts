@@ -43,6 +43,8 @@ export interface DeclaredTask {
   readonly blackout?: readonly BlackoutWindow[];
   /** How long after an occurrence a good backup may be missing before the task is overdue. A duration. */
   readonly overdueAfter?: string;
+  /** How long a destination may be behind before that is told. A duration; an hour by default. */
+  readonly behindAfter?: string;
 }
 
 /** A weekly window, in the task's time zone; `to` before `from` ends on the next day. */
@@ -54,7 +56,8 @@ export interface BlackoutWindow {
   readonly to: string;
 }
 
-export type NotificationEvent = 'failure' | 'recovery' | 'overdue';
+/** `behind`: a destination lacks backups that the task has elsewhere, for longer than its `behindAfter`. */
+export type NotificationEvent = 'failure' | 'recovery' | 'overdue' | 'behind';
 
 export type DeclaredNotification =
   | {

@@ -18,6 +18,17 @@ const packages: readonly DebianPackage[] = [
   { name: 'sqlite3', isInstalled: program('sqlite3') },
   { name: 'zstd', isInstalled: program('zstd') },
   { name: 'jq', isInstalled: program('jq') },
+  { name: 'radosgw', isInstalled: program('radosgw') },
+  { name: 'ceph-mon', isInstalled: program('ceph-mon') },
+  { name: 'ceph-osd', isInstalled: program('ceph-osd') },
+  { name: 'ceph-common', isInstalled: program('ceph') },
+  { name: 'openssh-server', isInstalled: () => existsSync('/usr/sbin/sshd') },
+  { name: 'openssh-client', isInstalled: program('ssh-keygen') },
+  { name: 'openssl', isInstalled: program('openssl') },
+  { name: 'proftpd-core', isInstalled: () => existsSync('/usr/sbin/proftpd') },
+  { name: 'proftpd-mod-crypto', isInstalled: () => existsSync('/usr/lib/proftpd/mod_tls.so') },
+  { name: 'rclone', isInstalled: program('rclone') },
+  { name: 'fuse3', isInstalled: program('fusermount3') },
 ];
 
 const servicePolicy = '/usr/sbin/policy-rc.d';

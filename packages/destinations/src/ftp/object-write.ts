@@ -102,16 +102,25 @@ export class ObjectWrite {
       return this.#send(session);
     }
     const { body, counted } = this.#checked();
-    const { rest, same } = await skipTo(body, part.bytes, tail);
-    if (same && (await this.#append(session, rest, part))) {
-      // Had it been taken away in between, the server would have made a file that begins with a hole.
-      const again = await this.#tail(session, { path: this.#temporary, bytes: part.bytes });
-      if (again && Buffer.compare(again, tail) === 0) return counted();
-      await removeFile(session, this.#temporary);
-      throw this.#changed();
+    const { rest, same, close } = await skipTo(body, part.bytes, tail);
+    try {
+      if (same && (await this.#append(session, rest, part))) {
+        await this.#assertWhole(session, part.bytes, tail);
+        return counted();
+      }
+    } finally {
+      await close();
     }
     await removeFile(session, part.path);
     return this.#sendAgain(session);
+  }
+
+  /** Had the beginning been taken away before STOR, the server would have made a file that begins with a hole. */
+  async #assertWhole(session: FtpSession, bytes: number, tail: Uint8Array): Promise<void> {
+    const again = await this.#tail(session, { path: this.#temporary, bytes });
+    if (again && Buffer.compare(again, tail) === 0) return;
+    await removeFile(session, this.#temporary);
+    throw this.#changed();
   }
 
   /** What is there is of no use: it begins anew, if the body can. */

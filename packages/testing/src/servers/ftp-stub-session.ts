@@ -47,6 +47,7 @@ export class FtpStubSession {
     const special = this.#stub.behaviour.answer(verb, argument);
     if (special !== undefined) {
       this.#passive?.close();
+      this.#start = 0;
       return this.#say(special);
     }
     if (['RETR', 'STOR', 'APPE', 'LIST', 'MLSD'].includes(verb)) return this.#move(verb, argument);

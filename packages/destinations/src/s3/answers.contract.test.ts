@@ -130,28 +130,30 @@ describe('certificates', () => {
 });
 
 describe('credentials that a program gives', () => {
-  test('are asked for anew when the server calls them expired', async () => {
-    const script = `
+  for (const verb of ['read', 'stat'] as const)
+    test(`are asked for anew when the server calls them expired, by ${verb}`, async () => {
+      const script = `
       const { existsSync, writeFileSync } = require('node:fs');
       const second = existsSync(process.argv[1]);
       writeFileSync(process.argv[1], '');
       console.log(JSON.stringify({ AccessKeyId: second ? 'SECOND' : 'FIRST', SecretAccessKey: 's', SessionToken: 't' }));`;
-    const file = `${process.env.TMPDIR ?? '/tmp'}/holdfast-s3-credentials-${process.pid}`;
-    onTestFinished(async () => (await import('node:fs/promises')).rm(file, { force: true }));
-    const credentials = { command: [process.execPath, '-e', script, file], timeoutMs: 30_000 };
-    const tiny = new TinyS3();
-    const { place, stub } = await stubbed(
-      (asked) =>
-        asked.headers.authorization?.includes('FIRST') ? refusal(400, 'ExpiredToken') : tiny.answer(asked),
-      { credentials },
-    );
-    // A HEAD has no body that names the error: the first call is one that has.
-    expect(await failureOf(collectAll(place, 'k'))).toMatchObject({ code: 'not_found' });
-    expect(
-      stub.asked.map(({ headers }) => /Credential=(\w+)/.exec(headers.authorization ?? '')?.[1]),
-    ).toEqual(['FIRST', 'SECOND']);
-    expect(stub.asked[1]?.headers['x-amz-security-token']).toBe('t');
-  });
+      const file = `${process.env.TMPDIR ?? '/tmp'}/holdfast-s3-credentials-${process.pid}-${verb}`;
+      onTestFinished(async () => (await import('node:fs/promises')).rm(file, { force: true }));
+      const credentials = { command: [process.execPath, '-e', script, file], timeoutMs: 30_000 };
+      const tiny = new TinyS3();
+      // The answer to a HEAD has no body that names the error.
+      const refused = ({ method }: Asked): Answered =>
+        method === 'HEAD' ? { status: 400 } : refusal(400, 'ExpiredToken');
+      const { place, stub } = await stubbed(
+        (asked) => (asked.headers.authorization?.includes('FIRST') ? refused(asked) : tiny.answer(asked)),
+        { credentials },
+      );
+      expect(await failureOf(collectAll(place, 'k'))).toMatchObject({ code: 'not_found' });
+      expect(
+        stub.asked.map(({ headers }) => /Credential=(\w+)/.exec(headers.authorization ?? '')?.[1]),
+      ).toEqual(['FIRST', 'SECOND']);
+      expect(stub.asked[1]?.headers['x-amz-security-token']).toBe('t');
+    });
 });
 
 describe('a server that stores other bytes than were sent', () => {

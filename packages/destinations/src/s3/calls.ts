@@ -1,13 +1,14 @@
 import { Readable } from 'node:stream';
-import type {
-  $Command,
-  S3ClientResolvedConfig,
-  ServiceInputTypes,
-  ServiceOutputTypes,
+import {
+  type $Command,
+  HeadObjectCommand,
+  type S3ClientResolvedConfig,
+  type ServiceInputTypes,
+  type ServiceOutputTypes,
 } from '@aws-sdk/client-s3';
 import { abortError, type Clock, HoldfastError, type Sig, throwIfAborted } from '@holdfast/core';
 import type { OpenClient } from './client.ts';
-import { s3Error, s3ErrorName } from './errors.ts';
+import { s3Error, s3ErrorName, s3Status } from './errors.ts';
 import type { S3Location } from './url.ts';
 
 type Call<I extends ServiceInputTypes, O extends ServiceOutputTypes> = $Command<
@@ -53,7 +54,7 @@ export class S3Calls {
     try {
       return await this.#open.client.send(command, { abortSignal: signal });
     } catch (error) {
-      if (!expired.includes(s3ErrorName(error)) || signal.aborted || !this.#open.renew()) throw error;
+      if (!mayBeExpired(command, error) || signal.aborted || !this.#open.renew()) throw error;
       if ((command.input as { Body?: unknown }).Body instanceof Readable) {
         throw new HoldfastError('unavailable', `the session token for ${this.place} had expired`, {
           cause: error,
@@ -77,8 +78,16 @@ export class S3Calls {
     if (error instanceof HoldfastError) return error;
     if (signal.aborted) return abortError(signal);
     const { place, bucket, clock } = this;
-    return s3Error(error, { place, bucket, action, endpoint: this.location.endpoint, nowMs: clock.now() });
+    const { endpoint, region } = this.location;
+    return s3Error(error, { place, bucket, action, endpoint, region, nowMs: clock.now() });
   }
+}
+
+/** The answer to a HEAD has no body that would name the error. */
+function mayBeExpired(command: unknown, error: unknown): boolean {
+  return (
+    expired.includes(s3ErrorName(error)) || (command instanceof HeadObjectCommand && s3Status(error) === 400)
+  );
 }
 
 const expired = ['ExpiredToken', 'ExpiredTokenException', 'TokenRefreshRequired', 'RequestExpired'];

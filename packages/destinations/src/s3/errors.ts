@@ -7,6 +7,8 @@ export interface S3Context {
   readonly place: string;
   readonly bucket: string;
   readonly endpoint?: string | undefined;
+  /** As the URL says it. */
+  readonly region?: string | undefined;
   /** In words: `write a/key`. */
   readonly action: string;
   /** This machine's clock, to compare with the server's. */
@@ -186,7 +188,13 @@ function placeWords({ name, headers, said, status, message }: Answer, context: S
   }
   const region = headers['x-amz-bucket-region'] ?? (said.Region as string | undefined);
   const elsewhere = ['PermanentRedirect', 'TemporaryRedirect', 'AuthorizationHeaderMalformed'];
-  if (elsewhere.includes(name) || status === 301 || status === 307 || (status === 400 && region)) {
+  // Answers without a body name no error; those of other kinds name the region as well, which is then the right one.
+  const other =
+    status === 400 &&
+    region !== undefined &&
+    region !== context.region &&
+    /^(?:400|BadRequest|Unknown)/.test(name);
+  if (elsewhere.includes(name) || status === 301 || status === 307 || other) {
     const [where, hint] = region
       ? [`the region ${region}`, `write region=${region}`]
       : ['another region', "give the bucket's region"];

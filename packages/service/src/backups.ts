@@ -1,5 +1,5 @@
-import type { Manifest, SchemaStatement, Sig } from '@holdfast/core';
-import type { TaskListing } from '@holdfast/engine';
+import type { Sig } from '@holdfast/core';
+import type { ShownBackup, TaskListing } from '@holdfast/engine';
 import { openDestination } from './open.ts';
 
 export interface BackupSelection {
@@ -13,10 +13,7 @@ export interface Backups extends AsyncDisposable {
   /** The destination, as a person may see it. */
   readonly description: string;
   list(o: Sig): Promise<readonly TaskListing[]>;
-  show(
-    selection: BackupSelection,
-    o: Sig,
-  ): Promise<{ readonly manifest: Manifest; readonly schema: readonly SchemaStatement[] }>;
+  show(selection: BackupSelection, o: Sig): Promise<ShownBackup>;
 }
 
 export async function openBackups(url: string, o: Sig): Promise<Backups> {

@@ -17,6 +17,7 @@ interface FieldSchema {
   readonly properties?: Readonly<Record<string, FieldSchema>>;
   readonly required?: readonly string[];
   readonly items?: FieldSchema;
+  readonly anyOf?: readonly FieldSchema[];
   readonly oneOf?: readonly FieldSchema[];
   readonly additionalProperties?: FieldSchema | boolean;
 }
@@ -31,6 +32,7 @@ export function configurationDocs(): string {
     bullets([
       'A duration is whole numbers with units, the largest first: `15s`, `5m`, `1h30m`, `14d`; the units are `d`, `h`, `m`, `s`, `ms`.',
       `Secrets are never written down: ${placeholderForms.replace(/\$\{[^}]*\}/g, code)} says where the node that needs one finds it. Where a placeholder is a whole user name, password or query value of a URL, what it stands for may hold any character. A URL may be a placeholder as a whole, such as \`$\{env:ORDERS_URL}\`.`,
+      'A size is a number with its unit, `500MB` or `64MiB`; the units are `B`, `kB`, `MB`, `GB`, `TB`, each a thousand times the one before, and `KiB`, `MiB`, `GiB`, `TiB`, each 1024 times. A rate is a size per second, `50MiB/s`.',
       'Names are up to 63 small letters, digits and hyphens.',
       'Editors check files while you type, given a line at the top: `# yaml-language-server: $schema=…/docs/objects.schema.json` or `…/docs/holdfast.schema.json`.',
     ]),
@@ -111,9 +113,12 @@ function rowsOf(schema: FieldSchema, prefix: string, required = 'required'): str
       const optional = !needed && field.default === undefined;
       return rowsOf(field, `${path}.`, optional ? `required with ${code(path)}` : 'required');
     }
+    // What can be written in two ways: as one value, or by fields.
+    const nested = field.anyOf?.find((one) => one.properties);
     const otherwise = field.default === undefined ? '' : code(valueText(field.default));
     return [
       [code(path), valueForm(field), field.description ?? '', needed ? required : otherwise],
+      ...(nested ? rowsOf(nested, `${path}.`) : []),
       ...(field.items?.properties ? rowsOf(field.items, `${path}[].`) : []),
     ];
   });
@@ -149,6 +154,8 @@ const nodeExample = `
 # holdfast.yaml
 name: node-a
 state: /var/lib/holdfast
+stagingMax: 200GiB
+bandwidth: 50MiB/s
 listen:
   address: 0.0.0.0:6362
   tls: { cert: tls.crt, key: tls.key }
@@ -165,19 +172,29 @@ sources:
   orders: { type: postgres, url: "$\{env:ORDERS_URL}" }
 destinations:
   near: { type: folder, path: /var/backups/holdfast }
-  far: { type: folder, path: /mnt/far/holdfast, mount: required }
+  far: { type: folder, path: /mnt/far/holdfast, mount: required, verify: full }
+  away:
+    type: s3
+    bucket: backups
+    region: eu-central-1
+    credentials: { command: [/usr/local/bin/backup-keys, s3], timeout: 20s }
+    bandwidth:
+      limit: 50MiB/s
+      schedule:
+        - { from: "08:00", to: "18:00", timezone: Europe/Berlin, limit: 5MiB/s }
 tasks:
   orders:
     source: orders
     full: "0 2 * * 0"
     incremental: "*/15 * * * *"
     timezone: Europe/Berlin
-    destinations: [near, far]
+    destinations: [near, far, away]
     require: 1
     jitter: 2m
     blackout:
       - { days: [mon, tue, wed, thu, fri], from: "08:00", to: "09:30" }
     overdueAfter: 1h
+    behindAfter: 6h
 notifications:
   on-call: { type: webhook, url: "https://alerts.example/holdfast", secret: "$\{file:/run/secrets/hook}" }
   dba:
@@ -185,5 +202,5 @@ notifications:
     server: smtps://holdfast:$\{env:MAIL_PASSWORD}@mail.example
     from: Holdfast <holdfast@example.com>
     to: [dba@example.com]
-    on: [failure, overdue]
+    on: [failure, overdue, behind]
 `;

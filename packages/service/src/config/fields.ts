@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { didYouMean, namePattern } from '@holdfast/core';
 import { z } from 'zod';
+import { isSizeWithin, type SizeRange, sizeBytes, sizeForm } from './byte-size.ts';
 import { type DurationRange, durationForm, durationMs, isWithin } from './duration.ts';
 import { toName } from './names.ts';
 import {
@@ -35,7 +36,8 @@ function expectation(expected: string, o: { readonly hidden?: boolean } = {}) {
   };
 }
 
-function shown(input: unknown, hidden: boolean): string {
+/** A value in a message. */
+export function shown(input: unknown, hidden: boolean): string {
   if (input === null) return 'nothing';
   if (Array.isArray(input)) return 'a list';
   if (typeof input === 'object') return 'a mapping';
@@ -160,6 +162,22 @@ export function duration(range: DurationRange, help: string) {
     check: (value) => {
       const ms = durationMs(value);
       return ms !== undefined && isWithin(ms, range)
+        ? undefined
+        : `expected ${expected}, not ${shown(value, false)}`;
+    },
+  });
+}
+
+/** A size in bytes, as a text with its unit. */
+export function size(range: SizeRange, help: string) {
+  const expected = `${sizeForm}, from ${range.least} to ${range.most}`;
+  return text({
+    help: `${help} (${range.least} to ${range.most})`,
+    label: 'size',
+    expected,
+    check: (value) => {
+      const bytes = sizeBytes(value);
+      return bytes !== undefined && isSizeWithin(bytes, range)
         ? undefined
         : `expected ${expected}, not ${shown(value, false)}`;
     },

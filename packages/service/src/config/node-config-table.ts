@@ -1,5 +1,6 @@
 import { z } from 'zod';
-import { choice, duration, group, list, objectName, secret, text, whole } from './fields.ts';
+import { bandwidth } from './bandwidth.ts';
+import { choice, duration, group, list, objectName, secret, size, text, whole } from './fields.ts';
 
 const fileRule = 'a relative path is one from the folder of this file';
 
@@ -90,6 +91,13 @@ export const nodeConfigTable = group(
     staging: path(
       'the folder in which backups are built; without it, $HOLDFAST_STAGING, else `staging` below state',
       '/var/lib/holdfast/staging',
+    ).optional(),
+    stagingMax: size(
+      { least: '100MiB', most: '1024TiB' },
+      "what all runs of the node together may use of the staging folder's disk; without it, all but a rest",
+    ).optional(),
+    bandwidth: bandwidth(
+      'how fast backups are written to and read from all destinations together; each run gets an equal share, one of `limits.runs`',
     ).optional(),
     listen: listen.prefault({}),
     store: group(

@@ -23,6 +23,8 @@ describe('a node without a file', () => {
       name: 'db1-example-com',
       state: `${folder}/.local/state/holdfast`,
       staging: `${folder}/.local/state/holdfast/staging`,
+      stagingBytesMax: undefined,
+      bandwidth: undefined,
       listen: { address: '127.0.0.1:6362', tls: undefined, token: undefined, hosts: [] },
       store: { type: 'embedded', path: `${folder}/.local/state/holdfast/store.db` },
       limits: { runs: 4, perSource: 1, historyPerTask: 500, workers: 4, stallAfterMs: 600_000 },
@@ -65,6 +67,14 @@ describe('the file of a node', () => {
     expect(parse('listen: { token: "${env:TOKEN}" }').listen.token).toBe('${env:TOKEN}');
   });
 
+  it('limits the room of staging, and what goes over the line', () => {
+    expect(parse('stagingMax: 200GiB\nbandwidth: { limit: 50MiB/s }')).toMatchObject({
+      stagingBytesMax: 214_748_364_800,
+      bandwidth: { bytesPerSecond: 52_428_800 },
+    });
+    expect(parse('bandwidth: 1kB/s').bandwidth).toEqual({ bytesPerSecond: 1000 });
+  });
+
   it('may have groups that say nothing', () => {
     expect(parse('limits:\nlog: {}\n')).toEqual(parse('# all defaults\n'));
   });
@@ -75,7 +85,7 @@ describe('a bad file of a node', () => {
     ['limts: {}', '1:1: limts: is not known; did you mean limits?'],
     [
       'zzz: 1',
-      '1:1: zzz: is not known; known are name, state, staging, listen, store, limits, log, tags, stop',
+      '1:1: zzz: is not known; known are name, state, staging, stagingMax, bandwidth, listen, store, limits, log, tags, stop',
     ],
     ['listen: { tsl: {} }', '1:11: listen.tsl: is not known; did you mean tls?'],
     ['- a', '1:1: expected a mapping, not a list'],
@@ -96,6 +106,18 @@ describe('a bad file of a node', () => {
     [
       'log: { level: inf }',
       '1:15: log.level: expected one of debug, info, warn, error, not "inf"; did you mean info?',
+    ],
+    [
+      'stagingMax: 200',
+      '1:13: stagingMax: expected a size with its unit, such as 500MB, 64MiB or 1.5TiB, from 100MiB to 1024TiB, not 200',
+    ],
+    [
+      'stagingMax: 1MiB',
+      '1:13: stagingMax: expected a size with its unit, such as 500MB, 64MiB or 1.5TiB, from 100MiB to 1024TiB, not "1MiB"',
+    ],
+    [
+      'bandwidth: { schedule: [{ from: "08:00", to: "18:00", limit: 5MB }] }',
+      '1:62: bandwidth.schedule[0].limit: expected bytes per second with their unit, such as 500kB/s, 50MiB/s or 1.5GiB/s, from 1kB/s to 1TiB/s, not "5MB"; did you mean 5MB/s?',
     ],
     ['store: { type: etcd }', '1:16: store.type: expected embedded, not "etcd"'],
     ['state: ~/x', "1:8: state: ~ is the shell's: expected a path, such as /var/lib/holdfast"],

@@ -1,7 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { HoldfastError } from '@holdfast/core';
+import type { RatePlan } from '@holdfast/destinations/wrap';
 import type { z } from 'zod';
+import { toRatePlan } from './bandwidth.ts';
+import { sizeBytes } from './byte-size.ts';
 import { durationMs } from './duration.ts';
 import { isMapping } from './fields.ts';
 import { toNodeName } from './names.ts';
@@ -17,6 +20,10 @@ export interface NodeConfig {
   readonly name: string;
   readonly state: string;
   readonly staging: string;
+  /** What all runs together may use of its disk; undefined: no limit but the disk's own. */
+  readonly stagingBytesMax?: number | undefined;
+  /** Of all runs together. */
+  readonly bandwidth?: RatePlan | undefined;
   readonly listen: {
     /** `splitAddress` takes it apart. */
     readonly address: string;
@@ -144,6 +151,8 @@ function toConfig(
       given.staging === undefined
         ? facts.env.HOLDFAST_STAGING || join(state, 'staging')
         : from(given.staging),
+    stagingBytesMax: given.stagingMax === undefined ? undefined : sizeBytes(given.stagingMax),
+    bandwidth: given.bandwidth === undefined ? undefined : toRatePlan(given.bandwidth),
     listen: {
       address: listen.address,
       tls: listen.tls && { cert: from(listen.tls.cert), key: from(listen.tls.key) },

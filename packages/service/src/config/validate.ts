@@ -20,6 +20,9 @@ export function validate<S extends z.ZodType>(schema: S, value: unknown): Valida
 }
 
 function fromIssue(issue: z.core.$ZodIssue): FieldProblem[] {
+  const meant = issue.code === 'invalid_union' ? meantOf(issue.errors) : undefined;
+  if (meant)
+    return meant.flatMap(fromIssue).map((each) => ({ ...each, path: [...issue.path, ...each.path] }));
   if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, part: 'value', text: issue.message }];
   // `group` says one line for each key.
   const lines = issue.message.split('\n');
@@ -28,4 +31,11 @@ function fromIssue(issue: z.core.$ZodIssue): FieldProblem[] {
     part: 'key',
     text: lines[i] ?? issue.message,
   }));
+}
+
+/** Of what can be written in several ways, the one that was begun: that of which a part is wrong, not the whole. */
+function meantOf(ways: readonly (readonly z.core.$ZodIssue[])[]): readonly z.core.$ZodIssue[] | undefined {
+  return ways.find((issues) =>
+    issues.every(({ code, path }) => path.length > 0 || code === 'unrecognized_keys'),
+  );
 }

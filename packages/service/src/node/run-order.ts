@@ -32,7 +32,7 @@ export function runOrder(
     run: {
       kind: 'backup',
       from: targets.from,
-      to: enabled.map(({ url }) => url),
+      to: enabled.map(({ address }) => address),
       staging: o.staging,
       require: spec.require,
       ...(o.workers !== undefined && { workers: o.workers }),

@@ -38,6 +38,7 @@ notifications:
       - failure
       - recovery
       - overdue
+      - behind
     server: smtp://mail.example
     to:
       - b@example.com
@@ -63,7 +64,7 @@ const postgres = fc
   )
   .map((url) => ({ type: 'postgres', url }));
 const sqlite = path.map((file) => ({ type: 'sqlite', path: file }));
-const on = fc.subarray(['failure', 'recovery', 'overdue'] as const, { minLength: 1 });
+const on = fc.subarray(['failure', 'recovery', 'overdue', 'behind'] as const, { minLength: 1 });
 const notification = fc.oneof(
   fc.record({ type: fc.constant('webhook' as const), url: fc.constant('https://h/?a=b'), on }),
   fc.record({
@@ -75,6 +76,7 @@ const notification = fc.oneof(
   }),
 );
 const cron = fc.constantFrom('0 2 * * *', '*/15 * * * *', '0 0 3 * * 1-5');
+const hours = { from: '08:00', to: '18:00', timezone: 'Europe/Berlin', limit: '500kB/s' };
 const timeOfDay = fc.constantFrom('00:00', '08:30', '22:00');
 
 function taskAmong(sources: string[], destinations: string[]): fc.Arbitrary<DeclaredTask> {
@@ -103,6 +105,7 @@ function taskAmong(sources: string[], destinations: string[]): fc.Arbitrary<Decl
         ),
       ),
       overdueAfter: maybe(fc.constant('14d')),
+      behindAfter: maybe(fc.constant('6h')),
     })
     .map(
       (task) => Object.fromEntries(Object.entries(task).filter(([, value]) => value !== undefined)) as never,
@@ -124,7 +127,13 @@ const objects: fc.Arbitrary<DeclaredObjects> = fc
     const destinations = Object.fromEntries(
       places.map(([key], i) => [
         key,
-        { type: 'folder', path: `${folder}/${i}`, ...(i % 2 === 1 && { disabled: true }) },
+        {
+          type: 'folder',
+          path: `${folder}/${i}`,
+          ...(i % 2 === 1 && { disabled: true, verify: 'full' }),
+          ...(i % 3 === 1 && { bandwidth: '5MiB/s' }),
+          ...(i % 3 === 2 && { bandwidth: { limit: '5MiB/s', schedule: [hours] } }),
+        },
       ]),
     );
     const task = taskAmong(Object.keys(sources), Object.keys(destinations));

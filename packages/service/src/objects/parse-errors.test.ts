@@ -160,7 +160,10 @@ describe('a bad destination', () => {
   const destination = (fields: string): string => shop.replace(/(?<=near: ).*/, fields);
   const at = 'o.yaml:4';
   it.each([
-    ['{ type: s3 }', `${at}:17: destinations.near.type: expected a type of destination, folder, not "s3"`],
+    [
+      '{ type: s4 }',
+      `${at}:17: destinations.near.type: expected a type of destination, folder or s3 or azure or sftp or ftp, not "s4"; did you mean s3?`,
+    ],
     [
       '{ type: folder }',
       `${at}:3: destinations.near.path: is missing: expected a path from the root, such as /var/backups/holdfast`,
@@ -245,7 +248,7 @@ describe('a bad task', () => {
     [`{ ${good}, blackout: {} }`, `${field('blackout')}: expected a list of windows`],
     [
       `{ ${good}, retention: {} }`,
-      `${at}:${column}: tasks.orders.retention: is not known; known are source, type, full, incremental, timezone, destinations, require, disabled, jitter, blackout, overdueAfter`,
+      `${at}:${column}: tasks.orders.retention: is not known; known are source, type, full, incremental, timezone, destinations, require, disabled, jitter, blackout, overdueAfter, behindAfter`,
     ],
     [
       '{ source: orders, destinations: [near, far] }',
@@ -342,11 +345,11 @@ describe('a bad notification', () => {
     ],
     [
       '{ type: webhook, url: "https://h", on: [] }',
-      `${at}:47: notifications.dba.on: is empty: expected a list of events, failure, recovery, overdue`,
+      `${at}:47: notifications.dba.on: is empty: expected a list of events, failure, recovery, overdue, behind`,
     ],
     [
       '{ type: webhook, url: "https://h", on: [fail] }',
-      `${at}:48: notifications.dba.on[0]: expected one of failure, recovery, overdue, not "fail"`,
+      `${at}:48: notifications.dba.on[0]: expected one of failure, recovery, overdue, behind, not "fail"`,
     ],
     [
       `{ ${mail.replace('smtps://h', 'smtp://u:hunter2@h')} }`,

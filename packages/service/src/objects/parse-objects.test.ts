@@ -37,7 +37,7 @@ describe('files of objects', () => {
           server: 'smtp://mail.example',
           from: 'a@example.com',
           to: ['b@example.com'],
-          on: ['failure', 'recovery', 'overdue'],
+          on: ['failure', 'recovery', 'overdue', 'behind'],
         },
       },
     });

@@ -7,17 +7,25 @@ import { parseText, shop } from './objects.fixture.ts';
 import { destinationUrl, sourceUrl, toRunTargets } from './run-targets.ts';
 
 const { objects } = parseText(
-  shop.replace('/mnt/far', '/mnt/a b#c%').replace('mount: required', 'mount: required, disabled: true'),
+  shop
+    .replace('/mnt/far', '/mnt/a b#c%')
+    .replace('mount: required', 'mount: required, disabled: true, verify: full, bandwidth: 5kB/s'),
 );
 const { signal } = new AbortController();
 
 describe('the targets of a run', () => {
   it("are the task's, in its order, with placeholders as they are written", () => {
+    const far = 'file:/mnt/a%20b%23c%25?mount=required';
     expect(toRunTargets(objects, 'orders')).toEqual({
       from: '${env:ORDERS_URL}',
       destinations: [
-        { name: 'near', url: 'file:/var/backups', disabled: false },
-        { name: 'far', url: 'file:/mnt/a%20b%23c%25?mount=required', disabled: true },
+        { name: 'near', url: 'file:/var/backups', address: 'file:/var/backups', disabled: false },
+        {
+          name: 'far',
+          url: far,
+          address: { url: far, verify: 'full', rate: { bytesPerSecond: 5000 } },
+          disabled: true,
+        },
       ],
     });
   });

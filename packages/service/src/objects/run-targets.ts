@@ -5,6 +5,8 @@ import {
   didYouMean,
   HoldfastError,
 } from '@holdfast/core';
+import type { DestinationAddress } from '../open.ts';
+import { driverFields, placeFields } from './common-fields.ts';
 import { type DeclaredDriver, declaredDestinations, declaredSources } from './declared-drivers.ts';
 import { memberOf } from './object-kinds.ts';
 
@@ -17,6 +19,8 @@ export interface RunTargets {
 export interface RunDestination {
   readonly name: string;
   readonly url: string;
+  /** The URL, or with it what else is declared: credentials, bandwidth, verify. */
+  readonly address: DestinationAddress;
   readonly disabled: boolean;
 }
 
@@ -27,22 +31,34 @@ export function toRunTargets(objects: DeclaredObjects, task: string): RunTargets
     from: sourceUrl(find(objects.sources, 'source', declared.source)),
     destinations: declared.destinations.map((name) => {
       const destination = find(objects.destinations, 'destination', name);
-      return { name, url: destinationUrl(destination), disabled: destination.disabled ?? false };
+      return {
+        name,
+        url: destinationUrl(destination),
+        address: destinationAddress(destination),
+        disabled: destination.disabled ?? false,
+      };
     }),
   };
 }
 
 export function sourceUrl(source: DeclaredSource): string {
-  return entryOf(declaredSources, source.type).toUrl(optionsOf(source));
+  return entryOf(declaredSources, source.type).toUrl(driverFields(source));
 }
 
 export function destinationUrl(destination: DeclaredDestination): string {
-  return entryOf(declaredDestinations, destination.type).toUrl(optionsOf(destination));
+  return entryOf(declaredDestinations, destination.type).toUrl(driverFields(destination));
+}
+
+/** As runs open it. */
+export function destinationAddress(destination: DeclaredDestination): DestinationAddress {
+  const url = destinationUrl(destination);
+  const besides = placeFields(destination);
+  return Object.keys(besides).length === 0 ? url : { url, ...besides };
 }
 
 /** The same for two destinations that keep their backups in one place. */
 export function destinationPlace(destination: DeclaredDestination): string {
-  return entryOf(declaredDestinations, destination.type).placeOf(optionsOf(destination));
+  return entryOf(declaredDestinations, destination.type).placeOf(driverFields(destination));
 }
 
 function find<T>(named: Readonly<Record<string, T>>, what: string, name: string): T {
@@ -50,11 +66,6 @@ function find<T>(named: Readonly<Record<string, T>>, what: string, name: string)
   if (found !== undefined) return found;
   const near = didYouMean(name, Object.keys(named));
   throw new HoldfastError('not_found', `there is no ${what} ${JSON.stringify(name)}${near}`);
-}
-
-/** The fields that are the driver's own. */
-function optionsOf({ type: _, disabled: __, ...options }: DeclaredDestination): Record<string, unknown> {
-  return options;
 }
 
 /** What was kept by a newer version may have a type that this one does not have. */

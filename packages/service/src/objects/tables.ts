@@ -1,6 +1,7 @@
-import { type DeclaredTask, HoldfastError } from '@holdfast/core';
+import { type DeclaredTask, HoldfastError, type NotificationEvent } from '@holdfast/core';
 import { z } from 'zod';
 import { choice, duration, flag, group, list, objectName, secret, text, url } from '../config/fields.ts';
+import { commonDestinationFields } from './common-fields.ts';
 import { type DeclaredDriver, declaredDestinations, declaredSources } from './declared-drivers.ts';
 import type { ScheduleRules } from './schedule-rules.ts';
 
@@ -21,23 +22,29 @@ const windowsMax = 50;
 
 export function objectTables(rules: ScheduleRules): ObjectTables {
   return {
-    sources: fromDrivers(declaredSources, {}),
-    destinations: fromDrivers(declaredDestinations, {
-      disabled: flag('nothing new is pushed there; what is there stays').exactOptional(),
-    }),
+    sources: fromDrivers(declaredSources, () => ({})),
+    destinations: fromDrivers(declaredDestinations, ({ takesCredentials = true }) =>
+      commonDestinationFields({ takesCredentials }),
+    ),
     task: taskTable(rules),
     notifications,
   };
 }
 
 /** `safeExtend` keeps what a driver's table checks across its fields, where `extend` would refuse. */
-function fromDrivers(entries: readonly DeclaredDriver[], besides: z.ZodRawShape): TypedTables {
+function fromDrivers(
+  entries: readonly DeclaredDriver[],
+  besides: (driver: DeclaredDriver) => z.ZodRawShape,
+): TypedTables {
   return Object.fromEntries(
-    entries.map(({ type, declared }) => [
-      type,
-      declared
-        .safeExtend({ type: z.literal(type).meta({ description: 'the kind of it' }), ...besides })
-        .meta({ description: declared.description ?? '' }),
+    entries.map((driver) => [
+      driver.type,
+      driver.declared
+        .safeExtend({
+          type: z.literal(driver.type).meta({ description: 'the kind of it' }),
+          ...besides(driver),
+        })
+        .meta({ description: driver.declared.description ?? '' }),
     ]),
   );
 }
@@ -90,6 +97,10 @@ function taskTable(rules: ScheduleRules) {
       { least: '1m', most: '366d' },
       'how long after an occurrence a good backup may be missing before the task is overdue',
     ).exactOptional(),
+    behindAfter: duration(
+      { least: '1m', most: '366d' },
+      'how long a destination may lack a backup that counts before that is told; an hour if it is left out',
+    ).exactOptional(),
   };
   const blackoutProblem = asProblem(rules.assertBlackout ?? (() => undefined));
   return group(shape, 'An ongoing backup task').superRefine((task, context) => {
@@ -133,7 +144,7 @@ const blackoutWindow = group(
   }
 });
 
-const events = ['failure', 'recovery', 'overdue'] as const;
+const events = ['failure', 'recovery', 'overdue', 'behind'] as const satisfies readonly NotificationEvent[];
 
 /** The defaults are written into what is kept, so that a later version's others change nothing unasked. */
 const on = list(choice(events, 'an event'), {

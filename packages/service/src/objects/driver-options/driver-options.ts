@@ -8,6 +8,8 @@ export interface DriverOptions {
   readonly toUrl: (declared: Readonly<Record<string, unknown>>) => string;
   /** The same text for two that name the same place, whatever else they say. */
   readonly placeOf: (declared: Readonly<Record<string, unknown>>) => string;
+  /** Whether it lets in whoever has credentials, which a program may print; so it is unless said. */
+  readonly takesCredentials?: boolean;
   /** Fields as a person would write them. */
   readonly example: Readonly<Record<string, unknown>>;
 }
@@ -17,16 +19,17 @@ export interface TypedDriverOptions<S extends z.ZodObject> {
   readonly toUrl: (declared: z.output<S>) => string;
   /** By default the URL without its parameters. */
   readonly placeOf?: (declared: z.output<S>) => string;
+  readonly takesCredentials?: boolean;
   readonly example: z.input<S>;
 }
 
 /** Ties the functions to the table while they are written; the list of drivers knows only that they belong together. */
 export function driverOptions<S extends z.ZodObject>(o: TypedDriverOptions<S>): DriverOptions {
-  const { declared, example } = o;
+  const { declared, example, takesCredentials = true } = o;
   const toUrl = o.toUrl as DriverOptions['toUrl'];
   const placeOf =
     (o.placeOf as DriverOptions['placeOf'] | undefined) ?? ((fields) => toUrl(fields).replace(/\?.*/s, ''));
-  return { declared, toUrl, placeOf, example };
+  return { declared, toUrl, placeOf, takesCredentials, example };
 }
 
 /** A path in a URL, for `decodeURIComponent` to read back; slashes stay, of which two at the start would name a host. */

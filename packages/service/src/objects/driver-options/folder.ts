@@ -13,6 +13,7 @@ export const folderOptions = driverOptions({
     'A folder, local or mounted from elsewhere',
   ),
   toUrl: ({ path, mount }) => `file:${encodePath(tidy(path))}${mount ? '?mount=required' : ''}`,
+  takesCredentials: false,
   example: { path: example },
 });
 

@@ -8,7 +8,7 @@ import {
   type Source,
   throwIfAborted,
 } from '@holdfast/core';
-import type { DestinationMeter, RateLimit, RatePlan, RetryNotice } from '@holdfast/destinations/wrap';
+import type { DestinationMeter, RatePlan, RetryNotice } from '@holdfast/destinations/wrap';
 import { findDestinationDriver, findSourceDriver } from './drivers.ts';
 import { interpolate } from './interpolate.ts';
 import { unopenedDestination } from './unopened-destination.ts';
@@ -70,8 +70,8 @@ export async function openDestinations(
     readonly observer: Observer;
     /** Counts what each is asked, in their order. */
     readonly meters?: readonly DestinationMeter[];
-    /** Shared by all of them, and by the other runs of a node. */
-    readonly nodeRate?: RateLimit | undefined;
+    /** Shared by all of them: the run's share of what its node may. */
+    readonly nodeRate?: RatePlan | undefined;
   },
 ): Promise<readonly Destination[]> {
   const { RateLimit, RetryBudget, wrapDestination } = await import('@holdfast/destinations/wrap');
@@ -80,6 +80,7 @@ export async function openDestinations(
       kind: 'notice',
       text: `${call}: attempt ${attempt} failed, the next one is in ${(waitMs / 1000).toFixed(1)} s: ${error.message}`,
     });
+  const shared = o.nodeRate && new RateLimit(o.nodeRate, o.clock);
   const opened: Destination[] = [];
   for (const [index, address] of addresses.entries()) {
     const inner = await openAsBefore(address, o).catch((caught: unknown) => {
@@ -91,7 +92,7 @@ export async function openDestinations(
     });
     const { rate } = placeOfAddress(address);
     const own = rate && new RateLimit(rate, o.clock);
-    const limits = [...(own ? [own] : []), ...(o.nodeRate ? [o.nodeRate] : [])];
+    const limits = [...(own ? [own] : []), ...(shared ? [shared] : [])];
     const destination = o.stack.use(
       wrapDestination(inner, {
         clock: o.clock,

@@ -1,4 +1,4 @@
-import { type Clock, HoldfastError, type Observer, type Sig } from '@holdfast/core';
+import { type Clock, type Destination, HoldfastError, type Observer, type Sig } from '@holdfast/core';
 import type {
   BackupReport,
   CheckReport,
@@ -7,7 +7,14 @@ import type {
   RestoreReport,
   Tools,
 } from '@holdfast/engine';
-import { openDestination, openDestinations, openSource, rememberDestinations } from './open.ts';
+import {
+  type DestinationAddress,
+  openDestination,
+  openDestinations,
+  openSource,
+  placeOfAddress,
+  rememberDestinations,
+} from './open.ts';
 import type {
   BackupRun,
   CheckRun,
@@ -51,7 +58,8 @@ async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupR
   await using stack = new AsyncDisposableStack();
   const [engine, uploader] = await Promise.all([import('@holdfast/engine'), import('@holdfast/uploader')]);
   const directory = run.staging ?? uploader.defaultStagingRoot();
-  const { require = 'all', late = 'wait', stagingBytesMax } = run;
+  const { require = 'all', late = 'wait', stagingBytesMax, nodeRate } = run;
+  const verify = new VerifyByPlace();
   const staging = new uploader.StagingArea({
     directory,
     clock,
@@ -59,11 +67,13 @@ async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupR
     require,
     late,
     roomWaitMaxMs,
+    verify: verify.of,
     ...(stagingBytesMax !== undefined && { bytesMax: stagingBytesMax }),
   });
   const source = stack.use(await openSource(run.from, o));
   const memory = staging.knownDestinations;
-  const destinations = await openDestinations(run.to, { signal, stack, memory, clock, observer });
+  const destinations = await openDestinations(run.to, { signal, stack, memory, clock, observer, nodeRate });
+  verify.learn(destinations, run.to);
   const report = await engine.backup(
     run.request,
     { ...tools(run, o, engine), source, destinations, staging },
@@ -78,9 +88,13 @@ async function performCopy(run: CopyRun, o: PerformOptions): Promise<CopyReport>
   await using stack = new AsyncDisposableStack();
   const [engine, uploader] = await Promise.all([import('@holdfast/engine'), import('@holdfast/uploader')]);
   const directory = run.staging ?? uploader.defaultStagingRoot();
-  const staging = new uploader.StagingArea({ directory, clock, observer });
+  const verify = new VerifyByPlace();
+  const staging = new uploader.StagingArea({ directory, clock, observer, verify: verify.of });
   const memory = staging.knownDestinations;
-  const opened = await openDestinations([run.to, ...run.from], { signal, stack, memory, clock, observer });
+  const { nodeRate } = run;
+  const addresses = [run.to, ...run.from];
+  const opened = await openDestinations(addresses, { signal, stack, memory, clock, observer, nodeRate });
+  verify.learn(opened, addresses);
   const [to, ...from] = opened;
   if (!to) throw new HoldfastError('internal', 'no destination was opened');
   const report = await engine.copy(run.request, { clock, from, to, staging }, o);
@@ -115,4 +129,22 @@ function tools(
   engine: typeof import('@holdfast/engine'),
 ): Tools {
   return { clock: o.clock, observer: o.observer, workersMax: run.workers ?? engine.defaultWorkers() };
+}
+
+type Verify = 'sample' | 'full';
+
+/** Staging is there before its destinations are: where they were opened last is asked of it. */
+class VerifyByPlace {
+  readonly #known = new Map<string, Verify>();
+
+  readonly of = ({ description }: Destination): Verify => this.#known.get(description) ?? 'sample';
+
+  /** @param addresses those of the destinations, in their order */
+  learn(destinations: readonly Destination[], addresses: readonly DestinationAddress[]): void {
+    for (const [index, { description }] of destinations.entries()) {
+      const address = addresses[index];
+      const { verify = 'sample' } = address === undefined ? {} : placeOfAddress(address);
+      this.#known.set(description, verify);
+    }
+  }
 }

@@ -1,3 +1,4 @@
+import type { RatePlan } from '@holdfast/destinations/wrap';
 import type {
   BackupReport,
   BackupRequest,
@@ -27,6 +28,8 @@ export interface BackupRun {
   readonly late?: 'wait' | 'leave';
   /** What all runs together may use of the staging folder's disk. */
   readonly stagingBytesMax?: number;
+  /** How fast all its destinations together may be: this run's share of what its node may. */
+  readonly nodeRate?: RatePlan;
   /** The local folder to build it in; undefined: the uploader's `defaultStagingRoot()`. */
   readonly staging?: string;
   /** Undefined: the engine's `defaultWorkers()`. */
@@ -39,6 +42,8 @@ export interface CopyRun {
   readonly kind: 'copy';
   readonly from: readonly DestinationAddress[];
   readonly to: DestinationAddress;
+  /** As that of a backup. */
+  readonly nodeRate?: RatePlan;
   readonly staging?: string;
   readonly request: CopyRequest;
 }

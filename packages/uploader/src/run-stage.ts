@@ -25,6 +25,13 @@ import { StagedSegments } from './segment-content.ts';
 /** `all`, or how many destinations must hold a backup for it to count. */
 export type RequiredCopies = 'all' | number;
 
+/** One way for all destinations, or each its own. */
+export type VerifyOf = Verify | ((destination: Destination) => Verify);
+
+export function verifyOf(verify: VerifyOf, destination: Destination): Verify {
+  return typeof verify === 'function' ? verify(destination) : verify;
+}
+
 /**
  * What becomes of destinations that do not hold a backup yet when enough others do: a run waits for them, or leaves them
  * to whoever brings them up to date.
@@ -45,7 +52,7 @@ export interface StageOptions extends Sig {
   /** How many of `destinations` and `absent` must hold the backup for it to count. */
   readonly required: number;
   readonly late: LateDestinations;
-  readonly verify: Verify;
+  readonly verify: VerifyOf;
   readonly pushesMax: number;
   readonly cleanupMaxMs: number;
   readonly reserve: (bytes: number, o: Sig) => Promise<void>;
@@ -95,7 +102,7 @@ export class RunStage implements Stage {
       note: (key, segment, state) =>
         telling(root, path, 'write', () => this.#journal.note(description, key, segment, state)),
       ...(resumed && { isNoted: (key: string) => this.#journal.isStored(description, key) }),
-      verify,
+      verify: verifyOf(verify, destination),
       pushesMax,
       signal: AbortSignal.any([this.signal, this.#leaving.signal]),
       observer,

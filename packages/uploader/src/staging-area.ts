@@ -15,7 +15,6 @@ import {
   type Staging,
   throwIfAborted,
 } from '@holdfast/core';
-import type { Verify } from './confirm-segment.ts';
 import { deliver } from './deliver.ts';
 import { makeFolders, writeDurably } from './durable-file.ts';
 import { stagingError } from './errors.ts';
@@ -33,7 +32,14 @@ import {
   removeRemains,
   runFolderName,
 } from './run-folder.ts';
-import { type LateDestinations, type RequiredCopies, RunStage, type StageOptions } from './run-stage.ts';
+import {
+  type LateDestinations,
+  type RequiredCopies,
+  RunStage,
+  type StageOptions,
+  type VerifyOf,
+  verifyOf,
+} from './run-stage.ts';
 import { lockDestination, TaskLock } from './task-lock.ts';
 
 export interface StagingOptions {
@@ -46,7 +52,7 @@ export interface StagingOptions {
   /** `wait` by default. */
   readonly late?: LateDestinations;
   /** `sample` by default. */
-  readonly verify?: Verify;
+  readonly verify?: VerifyOf;
   /** Segments on their way to each destination at once. */
   readonly pushesMax?: number;
   /** What stays free on the disk for everybody else. */
@@ -224,7 +230,8 @@ export class StagingArea implements Staging {
     const { task, chain, sequence } = delivery;
     assertTask(task);
     const directory = join(this.root, task, runFolderName(chain, sequence));
-    return deliver(delivery, { ...this.#o, ...o, root: this.root, directory });
+    const verify = verifyOf(this.#o.verify, delivery.to);
+    return deliver(delivery, { ...this.#o, ...o, verify, root: this.root, directory });
   }
 
   async settle(

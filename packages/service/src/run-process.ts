@@ -17,6 +17,10 @@ const tailCharactersMax = 8 * 1024;
 const frugal = ['--max-semi-space-size=4'];
 /** glibc gives each thread an arena of its own otherwise, and each keeps what it once had. Measured: 40 MB. */
 const mallocArenasMax = '2';
+/** Calls of a hung network path keep two threads of this pool each; libuv's own four would soon all hang. */
+const ioThreads = '16';
+/** A process cannot exit while such a call hangs: once it has answered, it is ended. */
+const exitMaxMs = 5_000;
 
 // Beside this file, and of its kind: .ts where sources run as they are, .js where they were built.
 const childEntry = fileURLToPath(
@@ -43,6 +47,7 @@ export class RunProcess implements AsyncDisposable {
   #tail = '';
   #answer: ChildAnswer | undefined;
   #options: RunInChildOptions | undefined;
+  readonly #answered = Promise.withResolvers<void>();
 
   private constructor(child: ChildProcess) {
     this.#child = child;
@@ -65,7 +70,7 @@ export class RunProcess implements AsyncDisposable {
         ...process.execArgv.filter((argument) => argument.startsWith('--disable-warning')),
         ...frugal,
       ],
-      env: { MALLOC_ARENA_MAX: mallocArenasMax, ...process.env },
+      env: { MALLOC_ARENA_MAX: mallocArenasMax, UV_THREADPOOL_SIZE: ioThreads, ...process.env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
     return new RunProcess(child);
@@ -90,6 +95,12 @@ export class RunProcess implements AsyncDisposable {
       o.clock.sleep(stopMaxMs, settled.signal).then(kill, () => undefined);
     };
     this.#send({ kind: 'run', request });
+    void this.#answered.promise.then(() =>
+      o.clock.sleep(exitMaxMs, settled.signal).then(
+        () => this.#kill(),
+        () => undefined,
+      ),
+    );
     if (o.signal.aborted) stop();
     else o.signal.addEventListener('abort', stop, { once: true });
     if (o.killSignal?.aborted) kill();
@@ -127,7 +138,10 @@ export class RunProcess implements AsyncDisposable {
 
   #take(message: ChildMessage): void {
     if (message.kind === 'event') this.#options?.observer(message.event);
-    else this.#answer ??= message;
+    else {
+      this.#answer ??= message;
+      this.#answered.resolve();
+    }
   }
 
   #send(message: ParentMessage): void {

@@ -126,8 +126,17 @@ export class TcpFlow {
       this.#cut();
       return false;
     }
-    if (!this.#to.write(piece))
-      await Promise.race([once(this.#to, 'drain'), once(this.#to, 'close')]).catch(() => {});
+    if (!this.#to.write(piece)) await drainedOrClosed(this.#to);
     return true;
   }
+}
+
+/** Listens to nothing any more when it resolves: a connection is waited for thousands of times. */
+async function drainedOrClosed(socket: Socket): Promise<void> {
+  const over = new AbortController();
+  const { signal } = over;
+  await Promise.race([once(socket, 'drain', { signal }), once(socket, 'close', { signal })]).catch(
+    () => undefined,
+  );
+  over.abort();
 }

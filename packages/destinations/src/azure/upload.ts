@@ -65,7 +65,7 @@ export class Upload {
       const first = await blocks.next();
       if (first.done) throw new HoldfastError('internal', 'a body without a last block');
       if (first.value.isLast) await this.#putWhole(first.value);
-      else await this.#putBlocks(first.value, blocks);
+      else await this.#putBlocks(first.value, blocks, (bytes) => checked.unsent(bytes));
       return checked.bytes;
     } catch (error) {
       const failure = this.#o.telling(error);
@@ -96,11 +96,15 @@ export class Upload {
       if (!ifAbsent || !isConflict(error)) throw error;
       // Blocks of an unfinished write of the key may count as an object here, but not where blocks are put together.
       await assertAbsent();
-      await this.#putBlocks(block, []);
+      await this.#putBlocks(block, [], () => undefined);
     }
   }
 
-  async #putBlocks(first: CutBlock, rest: AsyncIterable<CutBlock> | readonly CutBlock[]): Promise<void> {
+  async #putBlocks(
+    first: CutBlock,
+    rest: AsyncIterable<CutBlock> | readonly CutBlock[],
+    unsent: (bytes: number) => void,
+  ): Promise<void> {
     const { ifAbsent, assertAbsent } = this.#o;
     if (ifAbsent) await assertAbsent();
     const there = await this.#leftThere();
@@ -112,7 +116,10 @@ export class Upload {
       const md5 = createHash('md5').update(block.bytes).digest();
       const id = blockId(this.#line, block.index, md5);
       ids.push(id);
-      if (there.get(id) === block.bytes.length) return block.release();
+      if (there.get(id) === block.bytes.length) {
+        unsent(block.bytes.length);
+        return block.release();
+      }
       this.#inFlight.start(() => this.#stage(id, block, md5));
     };
     await stage(first);

@@ -166,6 +166,19 @@ describe('a body of which a beginning is there already', () => {
     }
   }
 
+  const unsent = (): void => undefined;
+
+  test('is told as not sent, to the byte', async () => {
+    for (const blockBytes of [1, 3, 4, 10]) {
+      let told = 0;
+      const count = (more: number): void => {
+        told += more;
+      };
+      await skipTo(body(blockBytes), { bytes: 7, unsent: count }, bytes.subarray(5, 7));
+      expect(told).toBe(7);
+    }
+  });
+
   test('is compared with the end of it, and the rest is what comes after', async () => {
     for (const blockBytes of [1, 3, 4, 10]) {
       for (const [start, tailBytes] of [
@@ -175,7 +188,7 @@ describe('a body of which a beginning is there already', () => {
         [10, 3],
       ] as const) {
         const tail = bytes.subarray(start - tailBytes, start);
-        const { same, rest } = await skipTo(body(blockBytes), start, tail);
+        const { same, rest } = await skipTo(body(blockBytes), { bytes: start, unsent }, tail);
         expect(same).toBe(true);
         let text = '';
         for await (const block of rest) text += Buffer.from(block).toString();
@@ -185,7 +198,7 @@ describe('a body of which a beginning is there already', () => {
   });
 
   test('that is another one, or is shorter, is not the same', async () => {
-    expect((await skipTo(body(3), 5, Buffer.from('3x'))).same).toBe(false);
-    expect((await skipTo(body(3), 11, Buffer.from('9a'))).same).toBe(false);
+    expect((await skipTo(body(3), { bytes: 5, unsent }, Buffer.from('3x'))).same).toBe(false);
+    expect((await skipTo(body(3), { bytes: 11, unsent }, Buffer.from('9a'))).same).toBe(false);
   });
 });

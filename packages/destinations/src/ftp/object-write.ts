@@ -101,8 +101,8 @@ export class ObjectWrite {
       await removeFile(session, part.path);
       return this.#send(session);
     }
-    const { body, counted } = this.#checked();
-    const { rest, same, close } = await skipTo(body, part.bytes, tail);
+    const { body, counted, unsent } = this.#checked();
+    const { rest, same, close } = await skipTo(body, { bytes: part.bytes, unsent }, tail);
     try {
       if (same && (await this.#append(session, rest, part))) {
         await this.#assertWhole(session, part.bytes, tail);
@@ -184,14 +184,19 @@ export class ObjectWrite {
     }
   }
 
-  #checked(): { body: AsyncIterable<Uint8Array>; counted: () => Sent } {
+  #checked(): {
+    readonly body: AsyncIterable<Uint8Array>;
+    readonly counted: () => Sent;
+    readonly unsent: (bytes: number) => void;
+  } {
     const { target, options, checksum } = this.#o;
     const { sizeBytes, sha256, signal } = options;
     const checked = new CheckedBody(this.#o.body, { key: target.key, sizeBytes, sha256, signal });
     const known = checksum?.algorithm === 'sha256' ? sha256 : undefined;
     const running = checksum && known === undefined ? new RunningChecksum(checksum.algorithm) : undefined;
     const body = running ? watched(checked, running) : checked;
-    return { body, counted: () => ({ bytes: checked.bytes, digits: known ?? running?.digits() }) };
+    const unsent = (bytes: number): void => checked.unsent(bytes);
+    return { body, unsent, counted: () => ({ bytes: checked.bytes, digits: known ?? running?.digits() }) };
   }
 
   async #store(session: FtpSession, o: { body: AsyncIterable<Uint8Array>; start: number }): Promise<void> {

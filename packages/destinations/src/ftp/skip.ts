@@ -9,11 +9,11 @@ export interface SkippedBody {
 
 /**
  * Reads a body up to where sending begins, and compares the last bytes before that with the end of what is there
- * already. @param tail Those bytes; not longer than `start`
+ * already. @param tail Those bytes; not longer than `bytes`. `unsent` is told what was only read
  */
 export async function skipTo(
   body: AsyncIterable<Uint8Array>,
-  start: number,
+  { bytes: start, unsent }: { readonly bytes: number; readonly unsent: (bytes: number) => void },
   tail: Uint8Array,
 ): Promise<SkippedBody> {
   const iterator = body[Symbol.asyncIterator]();
@@ -28,6 +28,7 @@ export async function skipTo(
     // Its checks say what is wrong with a body that ends here.
     if (step.done) return { rest: nothing(), same: false, close };
     const block = step.value;
+    unsent(Math.min(block.length, start - at));
     const from = Math.max(at, tailStart);
     const to = Math.min(at + block.length, start);
     if (from < to) {

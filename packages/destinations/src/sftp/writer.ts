@@ -96,6 +96,7 @@ export class Writer {
     try {
       for await (const block of checked) {
         const { rest, at } = part.bytes === 0 && upload ? { rest: block, at: 0 } : await check.next(block);
+        checked.unsent(block.length - rest.length);
         if (rest.length === 0) continue;
         upload ??= new Upload({ pool, lease, handle, path, at, signal });
         await upload.write(rest);

@@ -9,6 +9,10 @@ import { median } from './harness/rounds.ts';
 import type { Suite } from './harness/suite.ts';
 import { Workspace } from './harness/workspace.ts';
 import { checking } from './suites/check.ts';
+import { placeNames } from './suites/destination-places.ts';
+import { destinations } from './suites/destinations.ts';
+import { destinationsRequests } from './suites/destinations-requests.ts';
+import { destinationsTogether } from './suites/destinations-together.ts';
 import { memory } from './suites/memory.ts';
 import { postgresFull } from './suites/postgres-full.ts';
 import { postgresIncremental } from './suites/postgres-incremental.ts';
@@ -33,6 +37,24 @@ const suites: readonly Suite[] = [
     roundsDefault: 3,
     run: service,
   },
+  {
+    name: 'destinations',
+    summary: 'pushing to S3, SFTP, FTPS, FTP and Azure beside rclone',
+    roundsDefault: 3,
+    run: destinations,
+  },
+  {
+    name: 'destinations-together',
+    summary: 'pushing to four destinations at once',
+    roundsDefault: 3,
+    run: destinationsTogether,
+  },
+  {
+    name: 'destinations-requests',
+    summary: 'the requests of many tiny backups',
+    roundsDefault: 1,
+    run: destinationsRequests,
+  },
 ];
 
 const roundsDefault = 5;
@@ -43,8 +65,9 @@ const usage = `npm run bench -- [options]
   --suite NAME     only this suite; may be given more than once (default: all)
 ${suites.map(({ name, summary }) => `                   ${name.padEnd(22)}${summary}`).join('\n')}
   --scale SCALE    small: about 50 MB; full: about 1 GB (default: small)
-  --rounds N       how often each command is timed (default: ${roundsDefault}; memory: 1; service: 3)
+  --rounds N       how often each command is timed (default: ${roundsDefault}; memory, destinations-requests: 1; service, destinations: 3)
   --work DIR       where data is kept between runs, and backups go (default: ${join(tmpdir(), 'holdfast-bench')})
+  --place NAME     of the suite destinations, only this kind: ${placeNames.join(', ')}; may be given more than once
   --json           one JSON document instead of tables
 `;
 
@@ -53,6 +76,7 @@ interface Arguments {
   readonly scale: Scale;
   readonly rounds: number | undefined;
   readonly work: string;
+  readonly places: readonly string[] | undefined;
   readonly json: boolean;
 }
 
@@ -64,6 +88,7 @@ function readArguments(): Arguments | undefined {
       scale: { type: 'string', default: 'small' },
       rounds: { type: 'string' },
       work: { type: 'string', default: join(tmpdir(), 'holdfast-bench') },
+      place: { type: 'string', multiple: true, default: [] },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false },
     },
@@ -71,6 +96,8 @@ function readArguments(): Arguments | undefined {
   if (values.help) return undefined;
   const unknown = values.suite.find((name) => !suites.some((suite) => suite.name === name));
   if (unknown !== undefined) throw new Error(`there is no suite "${unknown}"`);
+  const nowhere = values.place.find((name) => !placeNames.some((place) => place === name));
+  if (nowhere !== undefined) throw new Error(`there is no kind of place "${nowhere}"`);
   if (!Object.hasOwn(scales, values.scale)) throw new Error(`there is no scale "${values.scale}"`);
   const rounds = values.rounds === undefined ? undefined : Number(values.rounds);
   if (rounds !== undefined && !(Number.isInteger(rounds) && rounds >= 1 && rounds <= roundsMax)) {
@@ -81,6 +108,7 @@ function readArguments(): Arguments | undefined {
     scale: values.scale as Scale,
     rounds,
     work: values.work,
+    places: values.place.length === 0 ? undefined : values.place,
     json: values.json,
   };
 }
@@ -104,7 +132,8 @@ async function runSuites(args: Arguments): Promise<{ reports: SuiteReport[]; fai
     await workspace.clear();
     try {
       const rounds = args.rounds ?? suite.roundsDefault ?? roundsDefault;
-      const made = await suite.run({ workspace, scale: args.scale, rounds, log });
+      const { scale, places } = args;
+      const made = await suite.run({ workspace, scale, rounds, log, ...(places && { places }) });
       reports.push(...made);
       if (!args.json) for (const report of made) process.stdout.write(`\n${describeReport(report)}\n`);
     } catch (error) {

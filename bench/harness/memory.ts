@@ -66,14 +66,19 @@ function descendants(root: number): number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue;
-    // After the command's name, which may hold spaces and parentheses itself: state, parent.
-    const stat = read(`/proc/${name}/stat`);
-    const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+    const parent = parentOf(Number(name));
     children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
   }
   const found = [root];
   for (let at = 0; at < found.length; at++) found.push(...(children.get(found[at] ?? 0) ?? []));
   return found;
+}
+
+/** Not a number when it has just ended. */
+export function parentOf(pid: number): number {
+  // After the command's name, which may hold spaces and parentheses itself: state, parent.
+  const stat = read(`/proc/${pid}/stat`);
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
 }
 
 function pssOf(pid: number): number {

@@ -8,6 +8,8 @@ export interface Goal {
   /** At most this, or less than this. */
   readonly limit: number;
   readonly strictly?: true;
+  /** Or at least this. */
+  readonly atLeast?: true;
   readonly unit: keyof typeof units;
 }
 
@@ -22,7 +24,8 @@ export interface SuiteReport {
   readonly wrong?: readonly string[];
 }
 
-export function isMet({ value, limit, strictly }: Goal): boolean {
+export function isMet({ value, limit, strictly, atLeast }: Goal): boolean {
+  if (atLeast) return value >= limit;
   return strictly ? value < limit : value <= limit;
 }
 
@@ -60,7 +63,15 @@ export class Figures {
   }
 }
 
-const units = { x: ' x', s: ' s', ms: ' ms', MB: ' MB', '%': ' %', objects: ' objects' } as const;
+const units = {
+  x: ' x',
+  s: ' s',
+  ms: ' ms',
+  MB: ' MB',
+  '%': ' %',
+  objects: ' objects',
+  requests: ' requests',
+} as const;
 
 /** The report as a person reads it. */
 export function describeReport(report: SuiteReport): string {
@@ -73,7 +84,7 @@ export function describeReport(report: SuiteReport): string {
   const goals = report.goals.map((goal) => [
     goal.what,
     `${figure(goal.value)}${units[goal.unit]}`,
-    `${goal.strictly ? '<' : '<='} ${figure(goal.limit)}${units[goal.unit]}`,
+    `${goal.atLeast ? '>=' : goal.strictly ? '<' : '<='} ${figure(goal.limit)}${units[goal.unit]}`,
     Number.isNaN(goal.value) ? 'NOT MEASURED' : isMet(goal) ? 'met' : 'NOT MET',
   ]);
   const failures = report.measurements

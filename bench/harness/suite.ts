@@ -7,6 +7,8 @@ export interface SuiteOptions {
   readonly scale: Scale;
   readonly rounds: number;
   readonly log: (line: string) => void;
+  /** Only these kinds of places, where a suite has several; all of them unless said. */
+  readonly places?: readonly string[];
 }
 
 export interface Suite {

@@ -1,7 +1,14 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these placeholders are Holdfast's own
 import type { CommandSpec, OperandSpec } from './command-spec.ts';
 import { nodeCommands } from './node-commands.ts';
-import { backupOptions, checkOptions, listOptions, restoreOptions, showOptions } from './options.ts';
+import {
+  backupOptions,
+  checkOptions,
+  doctorOptions,
+  listOptions,
+  restoreOptions,
+  showOptions,
+} from './options.ts';
 
 export type { Call, CommandSpec, OperandSpec } from './command-spec.ts';
 
@@ -123,13 +130,23 @@ export const doctor = {
   name: 'doctor',
   summary: 'prove that sources and destinations can be used, and say what is missing',
   description:
-    'Looks at access, privileges and settings of a source; stores, reads, lists and deletes a scratch object at a destination.',
-  operand: { label: 'URL', least: 1, many: true, url: true, help: 'a source or a destination' },
-  options: [],
+    'Looks at access, privileges and settings of a source. At a destination it stores scratch objects below holdfast-doctor/, reads, lists and deletes them, and says how long each step took; whatever happens, they are removed, or named. What the credentials may not do is a warning that says what then cannot be done.',
+  operand: {
+    label: 'URL',
+    least: 1,
+    many: true,
+    url: true,
+    help: 'a source or a destination; with --file also the name of a declared one, such as far, or destinations.far where a source has that name too',
+  },
+  options: doctorOptions,
   examples: [
     {
       says: 'Both ends of a backup, before its first run',
       line: "holdfast doctor 'postgres://backup:${env:PGPASSWORD}@db1/shop' file:/mnt/backups",
+    },
+    {
+      says: 'A destination as it is declared, with its credentials, before it is applied',
+      line: 'holdfast doctor -f objects.yaml far',
     },
   ],
   runs: false,

@@ -210,3 +210,13 @@ export const restoreOptions = [
   staging,
   workers,
 ] as const satisfies readonly OptionSpec[];
+
+export const doctorOptions = [
+  {
+    name: 'file',
+    short: 'f',
+    type: 'files',
+    label: 'FILE',
+    help: 'YAML that declares sources and destinations, to look at by their names; give it again for each further file; - is stdin',
+  },
+] as const satisfies readonly OptionSpec[];

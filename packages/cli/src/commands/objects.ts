@@ -1,12 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
-import type { ObjectChange, ObjectFile, ObjectsPlan } from '@holdfast/client';
-import { HoldfastError } from '@holdfast/core';
+import type { ObjectChange, ObjectsPlan } from '@holdfast/client';
 import { formatPlan } from '@holdfast/service/plan';
 import type { Call } from '../commands.ts';
 import { connect } from '../connect.ts';
 import type { Context } from '../context.ts';
 import type { apply, exportObjects, plan } from '../node-commands.ts';
+import { readFiles } from './read-files.ts';
 
 /** `plan` tells a script that there is something to do. */
 const changesExitCode = 5;
@@ -46,24 +44,6 @@ export async function runExport({ values }: Call<typeof exportObjects>, context:
   const declared = await client.getObjects({ signal: context.signal });
   context.answer(declared, () => declared.yaml);
   return 0;
-}
-
-async function readFiles(names: readonly string[]): Promise<ObjectFile[]> {
-  return Promise.all(
-    names.map(async (name) => ({ name: name === '-' ? 'stdin' : name, text: await readText(name) })),
-  );
-}
-
-async function readText(name: string): Promise<string> {
-  try {
-    return name === '-' ? await text(process.stdin) : await readFile(name, 'utf8');
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'an unknown error';
-    throw new HoldfastError('config_invalid', `${name} cannot be read: ${code}`, {
-      hint: 'name files with -f FILE, once for each',
-      cause,
-    });
-  }
 }
 
 function warn({ warnings }: ObjectsPlan, context: Context): void {

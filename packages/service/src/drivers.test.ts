@@ -65,6 +65,7 @@ describe('a URL that no driver knows', () => {
   it('has a role by its scheme alone', () => {
     expect(roleOf('postgresql://h/db')).toBe('source');
     expect(roleOf('FILE:./x')).toBe('destination');
-    expect(roleOf('s3://bucket')).toBeUndefined();
+    expect(roleOf('S3://bucket')).toBe('destination');
+    expect(roleOf('oracle://h/db')).toBeUndefined();
   });
 });

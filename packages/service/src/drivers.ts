@@ -46,7 +46,7 @@ export const destinationDrivers: readonly DriverEntry<DestinationDriver>[] = [
   },
   {
     type: 'ftp',
-    schemes: ['ftp', 'ftps'],
+    schemes: ['ftps', 'ftp'],
     load: async () => (await import('@holdfast/destinations/ftp')).ftpDriver,
   },
 ];

@@ -7,6 +7,8 @@ export interface CheckedBodyOptions extends Sig {
   readonly key: string;
   readonly sizeBytes?: number | undefined;
   readonly sha256?: string | undefined;
+  /** See `WriteOptions.checked`. */
+  readonly checked?: boolean | undefined;
 }
 
 /**
@@ -35,8 +37,8 @@ export class CheckedBody implements AsyncIterable<Uint8Array> {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    const { key, sizeBytes, sha256, signal } = this.#o;
-    const hash = sha256 === undefined ? undefined : createHash('sha256');
+    const { key, sizeBytes, sha256, checked, signal } = this.#o;
+    const hash = sha256 === undefined || checked ? undefined : createHash('sha256');
     for await (const block of blocksOf(this.#body, signal)) {
       this.#bytes += block.length;
       if (sizeBytes !== undefined && this.#bytes > sizeBytes) throw wrongSize(key, sizeBytes, 'more came');

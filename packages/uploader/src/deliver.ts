@@ -91,6 +91,8 @@ interface Places extends Sig {
  * whose copy is damaged, cold or out of reach must not end the catching up while another has it whole.
  */
 class FirstWhole implements SegmentContent {
+  /** What another destination gives is hashed by whoever writes it. */
+  readonly checked = false;
   readonly #o: Places;
   readonly #attempts = new Map<string, number>();
 

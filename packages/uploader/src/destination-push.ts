@@ -290,6 +290,7 @@ export class DestinationPush {
         ifAbsent: true,
         sizeBytes,
         sha256,
+        checked: this.#o.content.checked,
         resumable: true,
       });
     } catch (error) {

@@ -1,5 +1,8 @@
+import { createHash } from 'node:crypto';
 import { type FileHandle, open } from 'node:fs/promises';
-import type { SegmentEntry } from '@holdfast/core';
+import { basename } from 'node:path';
+import { crc32 } from 'node:zlib';
+import { HoldfastError, type SegmentEntry } from '@holdfast/core';
 import { stagingError } from './errors.ts';
 
 /** Where the bytes of segments come from, as often as someone asks. */
@@ -8,6 +11,8 @@ export interface SegmentContent {
   body(segment: SegmentEntry): AsyncIterable<Uint8Array>;
   /** A part of it, to be compared with what a destination gives back; undefined where nothing is at hand to compare. */
   part?(segment: SegmentEntry, start: number, length: number): Promise<Uint8Array>;
+  /** Bodies reject with `corrupt` by themselves when they are not what the segment's checksum says. */
+  readonly checked: boolean;
 }
 
 const blockBytes = 1_048_576;
@@ -17,9 +22,11 @@ const windowBlocks = 16;
 /**
  * The files of one run, each read once for all destinations that are about as quick as one another: who asks first
  * reads, who comes shortly after gets the same block. Who is further behind than the window reads for itself, so that
- * nobody waits for anybody. Blocks are shared: nobody may write into one.
+ * nobody waits for anybody. Blocks are shared: nobody may write into one. What is read is hashed once for all; what is read
+ * once more is compared with what it was, block by block, by a checksum that costs next to nothing.
  */
 export class StagedSegments implements SegmentContent, AsyncDisposable {
+  readonly checked = true;
   readonly #root: string;
   readonly #pathOf: (segment: SegmentEntry) => string;
   readonly #files = new Map<string, SharedFile>();
@@ -45,6 +52,8 @@ export class StagedSegments implements SegmentContent, AsyncDisposable {
         try {
           for (let block = 0; ; block += 1) {
             const bytes = await read(block);
+            // A body ends in good order only when all of it was what it should be.
+            if (bytes.length < blockBytes) file.assertIs(segment);
             if (bytes.length > 0) yield bytes;
             if (bytes.length < blockBytes) return;
           }
@@ -100,6 +109,10 @@ class SharedFile {
   readonly #path: string;
   readonly #blocks = new Map<number, Promise<Uint8Array>>();
   #opening: Promise<FileHandle> | undefined;
+  readonly #hash = createHash('sha256');
+  /** Of each block as it was read first. */
+  readonly #sums: number[] = [];
+  #sha256: string | undefined;
   readers = 0;
 
   constructor(path: string) {
@@ -117,6 +130,12 @@ class SharedFile {
     this.#blocks.delete(block - windowBlocks);
     reading.catch(() => this.#blocks.delete(block));
     return reading;
+  }
+
+  /** @throws HoldfastError corrupt when what was read is not the segment */
+  assertIs({ name, sha256 }: SegmentEntry): void {
+    this.#sha256 ??= this.#hash.digest('hex');
+    if (this.#sha256 !== sha256) throw damaged(name);
   }
 
   /** Nobody reads it now. */
@@ -153,6 +172,23 @@ class SharedFile {
       if (bytesRead === 0) break;
       filled += bytesRead;
     }
-    return filled === blockBytes ? bytes : bytes.subarray(0, filled);
+    const read = filled === blockBytes ? bytes : bytes.subarray(0, filled);
+    this.#check(block, read);
+    return read;
   }
+
+  #check(block: number, bytes: Uint8Array): void {
+    const sum = crc32(bytes);
+    const before = this.#sums[block];
+    if (before !== undefined && before !== sum) throw damaged(basename(this.#path));
+    if (before !== undefined || block !== this.#sums.length) return;
+    this.#sums.push(sum);
+    this.#hash.update(bytes);
+  }
+}
+
+function damaged(name: string): HoldfastError {
+  return new HoldfastError('corrupt', `${name} in staging is not what was written there`, {
+    hint: 'the file was changed or damaged: check the disk of the staging folder',
+  });
 }

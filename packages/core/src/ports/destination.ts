@@ -62,6 +62,8 @@ export interface WriteOptions extends Sig {
   readonly ifAbsent?: boolean;
   readonly sizeBytes?: number;
   readonly sha256?: string;
+  /** The body itself rejects with `corrupt` when it is not what `sha256` says: nobody has to hash it once more. */
+  readonly checked?: boolean;
   /** Must be readable at once, whatever class of storage the place was told to use for the rest. */
   readonly hot?: boolean;
   /** What was sent may stay, unseen, if this write breaks off. Wants `sizeBytes` and `sha256`. */

@@ -190,9 +190,8 @@ export class ObjectWrite {
     readonly unsent: (bytes: number) => void;
   } {
     const { target, options, checksum } = this.#o;
-    const { sizeBytes, sha256, signal } = options;
-    const checked = new CheckedBody(this.#o.body, { key: target.key, sizeBytes, sha256, signal });
-    const known = checksum?.algorithm === 'sha256' ? sha256 : undefined;
+    const checked = new CheckedBody(this.#o.body, { ...options, key: target.key });
+    const known = checksum?.algorithm === 'sha256' ? options.sha256 : undefined;
     const running = checksum && known === undefined ? new RunningChecksum(checksum.algorithm) : undefined;
     const body = running ? watched(checked, running) : checked;
     const unsent = (bytes: number): void => checked.unsent(bytes);

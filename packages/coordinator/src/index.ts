@@ -1,3 +1,4 @@
+export { behindOnly, behindTold, type Copied, copyFailed, copySucceeded, isBehind } from './behind.ts';
 export { ClusterView, type ViewChange } from './cluster-view.ts';
 export { type Known, noObjects } from './entries.ts';
 export { isRunId, keys, runId, taskOfRun, timeOfRun } from './keys.ts';

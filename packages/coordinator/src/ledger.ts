@@ -132,7 +132,13 @@ export class Ledger {
     return this.#change(task, o, (record) => {
       if (!record) throw noTask(task);
       if (record.removedAtMs !== undefined) return { record };
-      const { owed: _owed, delayedUntilMs: _delayed, pausedSinceMs: _paused, ...rest } = record;
+      const {
+        owed: _owed,
+        delayedUntilMs: _delayed,
+        pausedSinceMs: _paused,
+        behind: _behind,
+        ...rest
+      } = record;
       return { record: { ...rest, removedAtMs: this.#clock.now() } };
     });
   }

@@ -41,6 +41,8 @@ export interface TaskRecord {
   readonly lastGoodFull?: GoodBackup;
   /** By the destination's declared name. */
   readonly lastGoodAt: Readonly<Record<string, GoodBackup>>;
+  /** Which destinations lack backups that exist elsewhere, by their declared names; undefined: none does. */
+  readonly behind?: Readonly<Record<string, Behind>>;
   readonly lastError?: { readonly run: string; readonly atMs: number; readonly error: ErrorRecord };
   /** Told once each: what has been said and not yet been taken back by a recovery. */
   readonly failingSinceMs?: number;
@@ -48,6 +50,22 @@ export interface TaskRecord {
   readonly runsCount: number;
   /** No longer declared; kept for a while for its history, and for the generation. */
   readonly removedAtMs?: number;
+}
+
+/** What a destination lacks, and what was done about it. */
+export interface Behind {
+  readonly sinceMs: number;
+  /** The first run whose backup it lacks. */
+  readonly run: string;
+  /** How many backups it lacks; one that it got from a later run after all is still counted. */
+  readonly backups: number;
+  /** Copies that did not succeed since then. */
+  readonly tries: number;
+  readonly lastTriedAtMs?: number;
+  /** Of the last try. */
+  readonly error?: ErrorRecord;
+  /** People were told. */
+  readonly toldAtMs?: number;
 }
 
 /** A run that is owed besides the schedule. */
@@ -136,6 +154,8 @@ export interface RunResult {
   readonly destinations: readonly {
     readonly name: string;
     readonly stored: boolean;
+    /** The backup exists without it: it gets its copy later. */
+    readonly behind?: boolean;
     readonly error?: ErrorRecord;
   }[];
   readonly gap?: string;
@@ -151,8 +171,10 @@ export interface NodeRecord {
 /** A message that waits to be delivered; written in the transaction of what it tells. */
 export interface Message {
   readonly id: string;
-  readonly event: 'failure' | 'recovery' | 'overdue';
+  readonly event: 'failure' | 'recovery' | 'overdue' | 'behind';
   readonly task: string;
+  /** That is behind, or no longer. */
+  readonly destination?: string;
   readonly atMs: number;
   /** Whom it goes to: the name of a declared notification. */
   readonly to: string;

@@ -3,6 +3,7 @@
  * transaction, so that an occurrence is taken once, and a run ends once.
  */
 import type { ErrorRecord, Scope } from '@holdfast/core';
+import { leftBehind } from './behind.ts';
 import { nextRunId, timeOfRun } from './keys.ts';
 import type {
   GoodBackup,
@@ -154,7 +155,7 @@ function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
   const { scope, backup } = made;
   const good: GoodBackup = { run: run.id, scope, backup, asOfMs, endedAtMs: nowMs };
   const stored = made.destinations.filter((one) => one.stored).map(({ name }) => [name, good] as const);
-  const { lastError: _error, failingSinceMs: _failing, ...rest } = ended(step, 'succeeded');
+  const { lastError: _error, failingSinceMs: _failing, behind: _behind, ...rest } = ended(step, 'succeeded');
   const isFull = made.scope === 'full';
   return {
     run: { ...run, state: 'succeeded', made, endedAtMs: nowMs },
@@ -165,6 +166,7 @@ function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
       lastGood: good,
       ...(isFull && { lastGoodFull: good }),
       lastGoodAt: { ...record.lastGoodAt, ...Object.fromEntries(stored) },
+      ...leftBehind({ behind: record.behind, run: run.id, made, nowMs }),
     },
   };
 }

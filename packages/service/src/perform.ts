@@ -1,4 +1,5 @@
 import { type Clock, type Destination, HoldfastError, type Observer, type Sig } from '@holdfast/core';
+import type { DestinationCounts, DestinationMeter } from '@holdfast/destinations/wrap';
 import type {
   BackupReport,
   CheckReport,
@@ -32,6 +33,8 @@ const roomWaitMaxMs = 10 * 60_000;
 export interface PerformOptions extends Sig {
   readonly observer: Observer;
   readonly clock: Clock;
+  /** Told at the end of a backup or copy, however it ends, what was asked of each destination, in their order. */
+  readonly onCounts?: (counts: readonly DestinationCounts[]) => void;
 }
 
 /** Puts drivers, staging and engine together and carries out one run in this process. */
@@ -72,7 +75,9 @@ async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupR
   });
   const source = stack.use(await openSource(run.from, o));
   const memory = staging.knownDestinations;
-  const destinations = await openDestinations(run.to, { signal, stack, memory, clock, observer, nodeRate });
+  const meters = await metersFor(run.to, stack, o);
+  const opening = { signal, stack, memory, clock, observer, nodeRate, meters };
+  const destinations = await openDestinations(run.to, opening);
   verify.learn(destinations, run.to);
   const report = await engine.backup(
     run.request,
@@ -93,7 +98,9 @@ async function performCopy(run: CopyRun, o: PerformOptions): Promise<CopyReport>
   const memory = staging.knownDestinations;
   const { nodeRate } = run;
   const addresses = [run.to, ...run.from];
-  const opened = await openDestinations(addresses, { signal, stack, memory, clock, observer, nodeRate });
+  const meters = await metersFor(addresses, stack, o);
+  const opening = { signal, stack, memory, clock, observer, nodeRate, meters };
+  const opened = await openDestinations(addresses, opening);
   verify.learn(opened, addresses);
   const [to, ...from] = opened;
   if (!to) throw new HoldfastError('internal', 'no destination was opened');
@@ -121,6 +128,18 @@ async function performRestore(
   return run.planOnly
     ? await engine.planRestore(run.request, all, o)
     : await engine.restore(run.request, all, o);
+}
+
+/** What they have counted is told when the stack is disposed. */
+async function metersFor(
+  addresses: readonly DestinationAddress[],
+  stack: AsyncDisposableStack,
+  { onCounts }: PerformOptions,
+): Promise<readonly DestinationMeter[]> {
+  const { DestinationMeter } = await import('@holdfast/destinations/wrap');
+  const meters = addresses.map(() => new DestinationMeter());
+  stack.defer(() => onCounts?.(meters.map(({ counts }) => counts)));
+  return meters;
 }
 
 function tools(

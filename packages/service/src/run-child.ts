@@ -3,6 +3,7 @@
  * stops on SIGTERM and the like, when told to, and when the process that asked for the run is gone.
  */
 import { HoldfastError, type Sig, SystemClock } from '@holdfast/core';
+import type { DestinationCounts } from '@holdfast/destinations/wrap';
 import type { ChildAnswer, ChildMessage, ParentMessage } from './run-messages.ts';
 import type { RunRequest } from './run-request.ts';
 import { throttleProgress } from './throttle-progress.ts';
@@ -42,7 +43,8 @@ async function run(request: RunRequest, o: Sig): Promise<void> {
   const { observe, flush } = throttleProgress((event) => send({ kind: 'event', event }), clock);
   try {
     const [{ perform }] = await performing;
-    const report = await perform(request, { observer: observe, signal: o.signal, clock });
+    const onCounts = (counts: readonly DestinationCounts[]): void => send({ kind: 'counts', counts });
+    const report = await perform(request, { observer: observe, signal: o.signal, clock, onCounts });
     flush();
     answer({ kind: 'done', report });
   } catch (caught) {

@@ -1,4 +1,5 @@
 import { type Clock, HoldfastError, type Observer, type Sig } from '@holdfast/core';
+import type { DestinationCounts } from '@holdfast/destinations/wrap';
 import { RunProcess } from './run-process.ts';
 import type { ReportOf, RunRequest } from './run-request.ts';
 
@@ -9,6 +10,8 @@ export interface RunInChildOptions extends Sig {
   readonly killSignal?: AbortSignal;
   /** Whatever the run's process prints; it should print nothing. */
   readonly output?: (text: string) => void;
+  /** Told once what was asked of each destination, in the order of the request; not by a process that was killed. */
+  readonly onCounts?: (counts: readonly DestinationCounts[]) => void;
   /** One that was started ahead of the request, because starting takes time. */
   readonly process?: RunProcess;
 }

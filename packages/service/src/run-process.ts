@@ -138,6 +138,7 @@ export class RunProcess implements AsyncDisposable {
 
   #take(message: ChildMessage): void {
     if (message.kind === 'event') this.#options?.observer(message.event);
+    else if (message.kind === 'counts') this.#options?.onCounts?.(message.counts);
     else {
       this.#answer ??= message;
       this.#answered.resolve();

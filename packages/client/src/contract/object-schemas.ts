@@ -39,10 +39,13 @@ const task = z
     overdueAfter: duration
       .exactOptional()
       .describe('how long after an occurrence a good backup may be missing before the task is overdue'),
+    behindAfter: duration
+      .exactOptional()
+      .describe('how long a destination may be behind before that is told; an hour by default'),
   })
   .describe('An ongoing backup task, as declared.');
 
-const on = z.array(z.enum(['failure', 'recovery', 'overdue'])).exactOptional();
+const on = z.array(z.enum(['failure', 'recovery', 'overdue', 'behind'])).exactOptional();
 
 const notification = z
   .discriminatedUnion('type', [
@@ -60,7 +63,7 @@ const notification = z
       on,
     }),
   ])
-  .describe('Who is told when a task fails, recovers or is overdue.');
+  .describe('Who is told when a task fails, recovers or is overdue, or a destination is behind.');
 
 export const declaredObjects = z
   .object({

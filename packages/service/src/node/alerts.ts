@@ -53,16 +53,58 @@ export function messagesOfFresh(
   });
 }
 
+/** How a destination is told to be behind, and that it no longer is. */
+export interface DestinationAlert {
+  readonly destination: string;
+  readonly context: AlertContext;
+}
+
+export function messagesOfBehind(record: TaskRecord, alert: DestinationAlert): readonly Message[] {
+  const { destination, context } = alert;
+  const behind = record.behind?.[destination];
+  if (!behind) return [];
+  const { sinceMs, backups, error } = behind;
+  const since = new Date(sinceMs).toISOString();
+  const lacks = backups === 1 ? 'a backup' : `${backups} backups`;
+  const why = error ? `: ${error.message}` : '';
+  return messages('behind', record.task, context, {
+    destination,
+    text: `destination ${destination} lacks ${lacks} of task ${record.task} since ${since}${why}`,
+    ...(error && { error }),
+  });
+}
+
+/** Only to those who were told that it was behind. */
+export function messagesOfCaughtUp(
+  before: TaskRecord,
+  after: TaskRecord,
+  { destination, context }: DestinationAlert,
+): readonly Message[] {
+  const was = before.behind?.[destination];
+  if (was?.toldAtMs === undefined || after.behind?.[destination]?.toldAtMs !== undefined) return [];
+  const since = new Date(was.sinceMs).toISOString();
+  return messages('recovery', before.task, context, {
+    destination,
+    text: `destination ${destination} has caught up with task ${before.task}, after lacking backups since ${since}`,
+  });
+}
+
 function messages(
   event: NotificationEvent,
   task: string,
   context: AlertContext,
-  what: { readonly text: string; readonly run?: string; readonly error?: ErrorRecord },
+  what: {
+    readonly text: string;
+    readonly run?: string;
+    readonly destination?: string;
+    readonly error?: ErrorRecord;
+  },
 ): readonly Message[] {
+  const about = what.destination === undefined ? task : `${task}-${what.destination}`;
   return Object.entries(context.notifications)
     .filter(([, { on }]) => on === undefined || on.includes(event))
     .map(([name]) => ({
-      id: `${new Date(context.nowMs).toISOString()}-${task}-${event}-${name}`,
+      id: `${new Date(context.nowMs).toISOString()}-${about}-${event}-${name}`,
       event,
       task,
       atMs: context.nowMs,

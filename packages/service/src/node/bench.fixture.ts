@@ -1,7 +1,7 @@
 /** What the parts of a node work on, in memory: for tests of one part, and of a whole node. */
 import { ClusterView, Ledger, type RunRecord, type TaskRecord } from '@holdfast/coordinator';
 import type { ClusterStore, DeclaredNotification, DeclaredTask, HoldfastError } from '@holdfast/core';
-import type { BackupReport } from '@holdfast/engine';
+import type { BackupReport, CopyReport } from '@holdfast/engine';
 import {
   FakeClock,
   failingStore,
@@ -15,7 +15,8 @@ import {
 import type { Logger } from 'pino';
 import type { NodeConfig } from '../config/node-config.ts';
 import { placeOfAddress } from '../open.ts';
-import type { BackupRun } from '../run-request.ts';
+import type { BackupRun, CopyRun } from '../run-request.ts';
+import type { ExecuteCopy } from './copy-job.ts';
 import { nodeLogger } from './logger.ts';
 import { NodeCore } from './node-core.ts';
 import { nodeHandlers } from './node-handlers.ts';
@@ -87,7 +88,11 @@ export async function openBench(): Promise<Bench> {
         shop: { type: 'sqlite', path: '/db/shop' },
         crm: { type: 'sqlite', path: '/db/crm' },
       };
-      const destinations = { near: { type: 'folder', path: '/backups' } };
+      const destinations = {
+        near: { type: 'folder', path: '/backups' },
+        far: { type: 'folder', path: '/mnt/far' },
+        off: { type: 'folder', path: '/mnt/off', disabled: true },
+      };
       const whole = Object.entries(tasks).map(([name, task]) => [name, taskOf(task)]);
       const objects = { sources, destinations, notifications, tasks: Object.fromEntries(whole) };
       await own.replaceObjects(objects, revision, { signal });
@@ -161,6 +166,44 @@ export class Works {
   }
 }
 
+/** A copy that is carried out by a test. */
+export interface CopyWork {
+  readonly run: CopyRun;
+  readonly o: ExecuteOptions;
+  succeed(over?: Partial<CopyReport>): void;
+  fail(error: HoldfastError): void;
+}
+
+/** Copies that do what a test says; they end by themselves when they are asked to. */
+export class CopyWorks {
+  readonly begun: CopyWork[] = [];
+
+  readonly execute: ExecuteCopy = (run, o) => {
+    const { promise, resolve, reject } = Promise.withResolvers<CopyReport>();
+    const { task } = run.request;
+    const report: CopyReport = {
+      task,
+      to: placeOfAddress(run.to).url,
+      backups: ['20261120T140000Z-node-a-g1/0000'],
+      bytes: 300,
+      backupsThere: 0,
+      problems: [],
+      notices: [],
+      durationMs: 1,
+    };
+    this.begun.push({ run, o, succeed: (over = {}) => resolve({ ...report, ...over }), fail: reject });
+    for (const asked of [o.signal, o.killSignal])
+      asked.addEventListener('abort', () => reject(asked.reason), { once: true });
+    return promise;
+  };
+
+  get last(): CopyWork {
+    const work = this.begun.at(-1);
+    if (!work) throw new Error('no copy has begun');
+    return work;
+  }
+}
+
 function reportOf(run: BackupRun, over: Partial<BackupReport>): BackupReport {
   const scope = run.request.scope === 'full' ? 'full' : 'incremental';
   return {
@@ -185,6 +228,7 @@ function reportOf(run: BackupRun, over: Partial<BackupReport>): BackupReport {
 export interface NodeUnderTest extends AsyncDisposable {
   readonly bench: Bench;
   readonly works: Works;
+  readonly copies: CopyWorks;
   readonly core: NodeCore;
   readonly handlers: ReturnType<typeof nodeHandlers>;
   readonly drain: AbortController;
@@ -198,6 +242,7 @@ export async function openNode(limits: Partial<NodeConfig['limits']> = {}): Prom
   const bench = await openBench();
   const { clock, logger, store, folder } = bench;
   const works = new Works();
+  const copies = new CopyWorks();
   const config: NodeConfig = {
     file: undefined,
     name: 'node-a',
@@ -210,7 +255,10 @@ export async function openNode(limits: Partial<NodeConfig['limits']> = {}): Prom
     tags: [],
     stop: { drainForMs: 60_000 },
   };
-  const core = await NodeCore.open({ config, clock, logger, store, execute: works.execute }, { signal });
+  const core = await NodeCore.open(
+    { config, clock, logger, store, execute: works.execute, executeCopy: copies.execute },
+    { signal },
+  );
   const drain = new AbortController();
   const stop = new AbortController();
   const kill = new AbortController();
@@ -218,6 +266,7 @@ export async function openNode(limits: Partial<NodeConfig['limits']> = {}): Prom
   return {
     bench,
     works,
+    copies,
     core,
     handlers: nodeHandlers(core.parts),
     drain,

@@ -5,12 +5,16 @@ import { type Clock, type ClusterStore, HoldfastError, type Sig } from '@holdfas
 import { blackoutUntil } from '@holdfast/scheduler';
 import type { Logger } from 'pino';
 import type { NodeConfig } from '../config/node-config.ts';
+import { DestinationTotals } from '../metrics/destination-totals.ts';
 import { NodeMetrics } from '../metrics/node-metrics.ts';
 import { Outbox } from '../notify/outbox.ts';
 import { runInChild } from '../run-parent.ts';
+import { CatchUp, copiesMax } from './catch-up.ts';
+import type { ExecuteCopy } from './copy-job.ts';
 import { Feed } from './feed.ts';
 import { Membership } from './membership.ts';
 import type { NodeParts } from './node-parts.ts';
+import { shareOf } from './rate-share.ts';
 import { RunLogs } from './run-log.ts';
 import { type Execute, Runner } from './runner.ts';
 import { Schedules } from './schedules.ts';
@@ -29,6 +33,8 @@ export interface NodeCoreOptions {
   readonly store: ClusterStore;
   /** How a run is carried out; without it, in a process of its own. */
   readonly execute?: Execute | undefined;
+  /** How backups are brought to a destination that lacks them; without it, in a process of its own. */
+  readonly executeCopy?: ExecuteCopy | undefined;
 }
 
 /** The working parts of a node on a store, without its API. */
@@ -54,8 +60,11 @@ export class NodeCore {
    * good order and go on at the next start; on `kill` their processes are ended at once.
    */
   async run(ending: Ending & { readonly kill: AbortSignal }): Promise<void> {
-    const { supervisor, runner } = this.parts;
-    const kill = (): void => runner.kill(HoldfastError.from(ending.kill.reason));
+    const { supervisor, runner, catchUp } = this.parts;
+    const kill = (): void => {
+      runner.kill(HoldfastError.from(ending.kill.reason));
+      catchUp.kill(HoldfastError.from(ending.kill.reason));
+    };
     ending.kill.addEventListener('abort', kill, { once: true });
     const quiet = new AbortController();
     const over = new AbortController();
@@ -91,6 +100,8 @@ function makeParts(options: NodeCoreOptions): NodeParts {
   const onLine = (line: LogLine): void => feed.tell({ kind: 'log', line });
   const logs = new RunLogs({ folder: join(config.state, 'logs'), clock, onLine });
   const storage = new StorageWatch({ folders: [config.state, config.staging], clock, logger });
+  const totals = new DestinationTotals();
+  const nodeRate = shareOf(config.bandwidth, config.limits.runs + copiesMax);
   const runner: Runner = new Runner({
     node,
     view,
@@ -100,10 +111,26 @@ function makeParts(options: NodeCoreOptions): NodeParts {
     logs,
     execute: options.execute ?? runInChild,
     staging: config.staging,
+    totals,
     workers: config.limits.workers,
+    stagingBytesMax: config.stagingBytesMax,
+    nodeRate,
     limits: { runsMax: config.limits.runs, perSourceMax: config.limits.perSource },
     held: (run) => heldReason(parts, run),
     onChange: (run) => tellOfRun(parts, run),
+  });
+  const outbox = new Outbox({ ledger, view, node, clock, logger });
+  const catchUp = new CatchUp({
+    node,
+    view,
+    ledger,
+    clock,
+    logger,
+    executeCopy: options.executeCopy ?? runInChild,
+    staging: config.staging,
+    nodeRate,
+    totals,
+    onMessages: () => outbox.poke(),
   });
   const parts: NodeParts = {
     config,
@@ -115,11 +142,13 @@ function makeParts(options: NodeCoreOptions): NodeParts {
     supervisor,
     logs,
     runner,
+    catchUp,
+    totals,
     storage,
     schedules: new Schedules(),
     feed,
     metrics: new NodeMetrics(),
-    outbox: new Outbox({ ledger, view, node, clock, logger }),
+    outbox,
     startedAtMs: clock.now(),
     problems: () => [
       ...storage.problems,
@@ -132,9 +161,13 @@ function makeParts(options: NodeCoreOptions): NodeParts {
 }
 
 function makeServices(parts: NodeParts, since: number): Services {
-  const { config, clock, logger, store, ledger, view, schedules, logs, runner, outbox, storage } = parts;
+  const { config, clock, logger, store, ledger, view, schedules, logs, runner, catchUp, outbox, storage } =
+    parts;
   const node = config.name;
-  const onLost = (reason: HoldfastError): void => runner.endAll(reason);
+  const onLost = (reason: HoldfastError): void => {
+    runner.endAll(reason);
+    catchUp.endAll(reason);
+  };
   const isOwn = (run: string): boolean => runner.find(run) !== undefined;
   const onRun = (run: RunRecord): void => runner.accept(run);
   const membership = new Membership({ node, tags: config.tags, store, ledger, clock, onLost });
@@ -161,7 +194,7 @@ function makeServices(parts: NodeParts, since: number): Services {
   return {
     foundations: [follow, membership],
     tellers: [outbox, storage],
-    workers: [runner, takeOver.before(keeper), takeOver.before(scheduler)],
+    workers: [runner, takeOver.before(keeper), takeOver.before(scheduler), takeOver.before(catchUp)],
   };
 }
 

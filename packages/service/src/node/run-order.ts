@@ -1,5 +1,6 @@
 import { noTask, type RunRecord, type RunResult, timeOfRun } from '@holdfast/coordinator';
 import { type DeclaredObjects, HoldfastError } from '@holdfast/core';
+import type { RatePlan } from '@holdfast/destinations/wrap';
 import type { BackupReport } from '@holdfast/engine';
 import { toRunTargets } from '../objects/run-targets.ts';
 import type { BackupRun } from '../run-request.ts';
@@ -15,7 +16,12 @@ export interface RunOrder {
 export function runOrder(
   objects: DeclaredObjects,
   run: RunRecord,
-  o: { readonly staging: string; readonly workers?: number | undefined },
+  o: {
+    readonly staging: string;
+    readonly workers?: number | undefined;
+    readonly stagingBytesMax?: number | undefined;
+    readonly nodeRate?: RatePlan | undefined;
+  },
 ): RunOrder {
   const spec = objects.tasks[run.task];
   if (!spec) throw noTask(run.task);
@@ -35,7 +41,11 @@ export function runOrder(
       to: enabled.map(({ address }) => address),
       staging: o.staging,
       require: spec.require,
+      // The backup exists then, and a slow destination must not hold up the next run; it catches up.
+      late: 'leave',
       ...(o.workers !== undefined && { workers: o.workers }),
+      ...(o.stagingBytesMax !== undefined && { stagingBytesMax: o.stagingBytesMax }),
+      ...(o.nodeRate && { nodeRate: o.nodeRate }),
       request: {
         task: run.task,
         // An incremental that cannot be made becomes a full, and says why: a backup is better than none.
@@ -70,7 +80,8 @@ export function resultOf(report: BackupReport, order: RunOrder): RunResult {
     notices: notices.slice(0, noticesMax),
     destinations: order.destinations.map((name, at) => {
       const { stored = true, error } = report.destinations[at] ?? {};
-      return { name, stored, ...(error && { error }) };
+      // The backup exists: whoever does not hold it lacks it, whatever the run knows of the reason.
+      return { name, stored, ...(!stored && { behind: true }), ...(error && { error }) };
     }),
     ...(gap !== undefined && { gap }),
   };

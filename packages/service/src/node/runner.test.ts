@@ -1,6 +1,7 @@
 import type { RunRecord } from '@holdfast/coordinator';
 import { HoldfastError } from '@holdfast/core';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DestinationTotals } from '../metrics/destination-totals.ts';
 import { type Bench, openBench, signal, Works } from './bench.fixture.ts';
 import { RunLogs } from './run-log.ts';
 import { Runner } from './runner.ts';
@@ -30,6 +31,7 @@ beforeEach(async () => {
     logs: new RunLogs({ folder: folder.join('logs'), clock }),
     execute: works.execute,
     staging: folder.join('staging'),
+    totals: new DestinationTotals(),
     limits: { runsMax: 2, perSourceMax: 1 },
     held: (run) => held.get(run.task),
     onChange: ({ id, state }) => changes.push(`${id.split('-')[0]} ${state}`),

@@ -7,9 +7,11 @@ import {
   type RunEvent,
   type Sig,
 } from '@holdfast/core';
+import type { DestinationCounts, RatePlan } from '@holdfast/destinations/wrap';
 import type { BackupReport } from '@holdfast/engine';
 import { decideStarts } from '@holdfast/scheduler';
 import type { Logger } from 'pino';
+import type { DestinationTotals } from '../metrics/destination-totals.ts';
 import { RunProgress } from '../run-progress.ts';
 import type { BackupRun } from '../run-request.ts';
 import { messagesOfEnd } from './alerts.ts';
@@ -26,6 +28,8 @@ export interface ExecuteOptions extends Sig {
   /** Aborts when there is no time for a stop in good order. */
   readonly killSignal: AbortSignal;
   readonly output: (text: string) => void;
+  /** Told once what was asked of each destination, in their order; not by a process that was killed. */
+  readonly onCounts?: (counts: readonly DestinationCounts[]) => void;
 }
 
 export interface RunnerOptions {
@@ -37,7 +41,11 @@ export interface RunnerOptions {
   readonly logs: RunLogs;
   readonly execute: Execute;
   readonly staging: string;
+  readonly totals: DestinationTotals;
   readonly workers?: number | undefined;
+  readonly stagingBytesMax?: number | undefined;
+  /** A run's share of what the node may use of its line. */
+  readonly nodeRate?: RatePlan | undefined;
   readonly limits: { readonly runsMax: number; readonly perSourceMax: number };
   /** Why a run that waits may not begin now, whatever the limits: its task is paused, or a blackout lasts. */
   readonly held: (run: RunRecord) => string | undefined;
@@ -212,7 +220,7 @@ export class Runner implements Service {
   }
 
   async #outcomeOf(slot: Slot, log: RunLog): Promise<Outcome> {
-    const { ledger, view, onChange, staging, workers } = this.#o;
+    const { ledger, view, onChange } = this.#o;
     const { signal } = slot.abort;
     try {
       slot.waitingFor = undefined;
@@ -220,7 +228,7 @@ export class Runner implements Service {
       onChange(slot.run);
       const { scope, task, trigger, reason } = slot.run;
       log.write('info', `the run starts: ${scope} backup of task ${task}, by ${trigger}: ${reason}`);
-      const order = runOrder(view.objects.value, slot.run, { staging, workers });
+      const order = runOrder(view.objects.value, slot.run, this.#o);
       slot.destinations = order.destinations;
       const report = await this.#execute(slot, order, log);
       slot.progress.complete();
@@ -231,7 +239,7 @@ export class Runner implements Service {
   }
 
   #execute(slot: Slot, order: RunOrder, log: RunLog): Promise<BackupReport> {
-    const { clock, execute, onChange } = this.#o;
+    const { clock, execute, onChange, totals } = this.#o;
     const observer = (event: RunEvent): void => {
       slot.progress.take(event);
       if (event.kind === 'step') log.write('info', [event.step, event.detail].filter(Boolean).join(': '));
@@ -245,6 +253,7 @@ export class Runner implements Service {
       signal: slot.abort.signal,
       killSignal: this.#kill.signal,
       output,
+      onCounts: (counts) => totals.add(order.destinations, counts),
     });
   }
 

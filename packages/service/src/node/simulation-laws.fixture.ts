@@ -95,13 +95,33 @@ export class Laws {
     const good = runs.find(({ state }) => state === 'succeeded');
     const changed = (name: 'lastGood' | 'lastGoodFull' | 'lastGoodAt' | 'hasFull'): boolean =>
       JSON.stringify(before[name]) !== JSON.stringify(record[name]);
-    for (const name of ['lastGood', 'lastGoodFull', 'lastGoodAt', 'hasFull'] as const)
+    this.#takeBehind(before, record, good !== undefined);
+    for (const name of ['lastGood', 'lastGoodFull', 'hasFull'] as const)
       if (changed(name) && good === undefined)
         throw new Error(`${name} of ${record.task} changes without a good run: ${JSON.stringify(runs)}`);
     const { running } = record;
     if (!running && before.running && this.runs.get(before.running.run)?.run.endedAtMs === undefined)
       throw new Error(`${record.task} is free though run ${before.running.run} has not ended`);
     if (record.generation < before.generation) throw new Error(`the generation of ${record.task} goes back`);
+  }
+
+  /** Whoever is said to have caught up has what it is said to have; a copy gives it nothing else. */
+  #takeBehind(before: TaskRecord, record: TaskRecord, isRun: boolean): void {
+    const { task, lastGoodAt, behind = {} } = record;
+    for (const [name, good] of Object.entries(lastGoodAt)) {
+      if (isRun || before.lastGoodAt[name]?.run === good.run) continue;
+      if (before.behind?.[name] === undefined)
+        throw new Error(`${task} gets ${good.backup} at ${name}: how?`);
+      if (!this.#o.manifestAt(task, good.backup, name))
+        throw new Error(`${name} is said to have caught up with ${task}, and has no ${good.backup}`);
+    }
+    for (const name of Object.keys(before.behind ?? {})) {
+      if (behind[name] !== undefined || record.removedAtMs !== undefined) continue;
+      this.counts['caught up'] = (this.counts['caught up'] ?? 0) + 1;
+      const newest = record.lastGood;
+      if (newest && !this.#o.manifestAt(task, newest.backup, name))
+        throw new Error(`${name} is no longer behind with ${task}, and has no ${newest.backup}`);
+    }
   }
 
   /** What is called good exists wherever it is said to be, and has what was there at the moment that is claimed. */

@@ -2,11 +2,9 @@
 import { cpSync, existsSync } from 'node:fs';
 import { keys, type RunRecord } from '@holdfast/coordinator';
 import { HoldfastError, type Manifest, manifestName } from '@holdfast/core';
-import { withRetries } from '@holdfast/destinations/wrap';
-import { backup, restore } from '@holdfast/engine';
+import { restore } from '@holdfast/engine';
 import {
   FakeClock,
-  failing,
   failingStore,
   MemoryClusterStore,
   MemoryClusterTable,
@@ -19,21 +17,19 @@ import {
 } from '@holdfast/testing';
 import type { Handlers } from '../api/index.ts';
 import type { NodeConfig } from '../config/node-config.ts';
-import { placeOfAddress } from '../open.ts';
-import type { BackupRun } from '../run-request.ts';
+import type { ExecuteCopy } from './copy-job.ts';
 import { nodeLogger } from './logger.ts';
 import { NodeCore } from './node-core.ts';
 import { nodeHandlers } from './node-handlers.ts';
-import type { Execute, ExecuteOptions } from './runner.ts';
+import type { Execute } from './runner.ts';
+import { Workshop } from './simulation-execute.fixture.ts';
 import { Laws } from './simulation-laws.fixture.ts';
-import { type Fate, mortalSource, ShopDatabase, WayTo } from './simulation-places.fixture.ts';
+import { type Fate, ShopDatabase } from './simulation-places.fixture.ts';
 import {
   between,
-  forEver,
   hourMs,
   LifeClock,
   minuteMs,
-  pick,
   quiet,
   type Random,
   randomOf,
@@ -41,7 +37,6 @@ import {
   seedOf,
   Waits,
 } from './simulation-time.fixture.ts';
-import { illnessOf, OneAtATime } from './simulation-work.fixture.ts';
 
 export const limits = { runs: 2, perSource: 1, historyPerTask: 40 } as const;
 
@@ -62,6 +57,7 @@ interface Life extends Fate {
   dead: boolean;
   readonly clock: LifeClock;
   readonly workClock: LifeClock;
+  readonly copyClock: LifeClock;
   readonly store: MemoryClusterStore;
   readonly drain: AbortController;
   readonly stop: AbortController;
@@ -93,7 +89,7 @@ export class World {
   life: Life | undefined;
   failure: unknown;
   readonly #mistakes: Mistakes;
-  readonly #executing = new Map<string, string>();
+  readonly #workshop: Workshop;
   readonly #watch = new AbortController();
   readonly #observer: MemoryClusterStore;
   #lives = 0;
@@ -107,7 +103,19 @@ export class World {
     this.laws = new Laws({
       manifestAt: (task, name, destination) => this.manifestAt(task, name, destination),
       positionOf: (task) => this.databaseOf(task).database.position,
-      isExecuting: (run) => this.#executing.has(run),
+      isExecuting: (run) => this.#workshop.isExecuting(run),
+    });
+    this.#workshop = new Workshop({
+      databases: this.databases,
+      destinations: this.destinations,
+      limits,
+      isDown: (name) => this.down.has(name),
+      hasFaults: () => this.faults,
+      runningOf: (task) => this.laws.tasks.get(task)?.running?.run,
+      random: (what) => this.random(what),
+      note: (text) => this.note(text),
+      count: (what) => this.count(what),
+      fail: (error) => this.fail(error),
     });
     this.#observer = new MemoryClusterStore({ clock: this.clock, table: this.table });
     this.#follow().catch((error: unknown) => this.fail(error));
@@ -155,6 +163,8 @@ export class World {
     const staging = this.life?.staging ?? this.folder.join('staging');
     const clock = new LifeClock(this.clock, this.waits, rarer(this.clock));
     const workClock = new LifeClock(this.clock, this.waits);
+    // A copy asks all the time whether the run that has its destination is over.
+    const copyClock = new LifeClock(this.clock, this.waits, (ms) => (ms === 500 ? minuteMs : ms));
     const store = new MemoryClusterStore({
       clock: new LifeClock(this.clock, this.waits),
       table: this.table,
@@ -183,13 +193,18 @@ export class World {
       node: config.name,
       write: (text) => this.note(`${number} ${text.slice(25).trimEnd()}`),
     });
-    const right: Execute = (run, o) => this.#execute(run, o, { fate, clock: workClock });
+    const right: Execute = (run, o) => this.#workshop.backup(run, o, { fate, clock: workClock });
+    const executeCopy: ExecuteCopy = (run, o) => this.#workshop.copy(run, o, { fate, clock: copyClock });
     const execute = this.#mistakes.execute?.(right) ?? right;
     const faulty = failingStore(store, (verb, what) => this.#storeStep(verb, what));
-    const core = await NodeCore.open({ config, clock, logger, store: faulty, execute }, { signal: never });
+    const core = await NodeCore.open(
+      { config, clock, logger, store: faulty, execute, executeCopy },
+      { signal: never },
+    );
     const life: Life = Object.assign(fate, {
       clock,
       workClock,
+      copyClock,
       store,
       core,
       handlers: nodeHandlers(core.parts),
@@ -217,8 +232,9 @@ export class World {
     life.dead = true;
     life.clock.cut();
     life.workClock.cut();
+    life.copyClock.cut();
     life.store.cutOff();
-    this.#executing.clear();
+    this.#workshop.forgetAll();
     await quiet();
     life.core.parts.metrics[Symbol.dispose]();
   }
@@ -310,6 +326,8 @@ export class World {
     life.ended = true;
     this.note('has stopped');
     if (life.core.parts.runner.active.length > 0) throw new Error('a node has stopped with runs at work');
+    if (life.core.parts.catchUp.copies.some(({ endedAtMs }) => endedAtMs === undefined))
+      throw new Error('a node has stopped with copies at work');
     await life.store[Symbol.asyncDispose]();
     life.core.parts.metrics[Symbol.dispose]();
   }
@@ -333,69 +351,5 @@ export class World {
     this.count('lost answers');
     this.note(`the answer to ${what} is lost`);
     return 'lost';
-  }
-
-  async #execute(
-    run: BackupRun,
-    o: ExecuteOptions,
-    { fate, clock }: { readonly fate: Fate; readonly clock: LifeClock },
-  ): ReturnType<Execute> {
-    const { task } = run.request;
-    const id = this.laws.tasks.get(task)?.running?.run ?? task;
-    const source = run.from.slice(run.from.lastIndexOf('/') + 1) as 'shop' | 'crm';
-    if (this.#executing.has(id)) throw this.#broken(`run ${id} is carried out twice`);
-    if ([...this.#executing].some(([other]) => other.startsWith(`${task}-2`)))
-      throw this.#broken(`two runs of ${task} at once`);
-    const ofSource = [...this.#executing.values()].filter((other) => other === source);
-    if (this.#executing.size >= limits.runs || ofSource.length >= limits.perSource)
-      throw this.#broken(
-        `more runs at once than are allowed: ${[...this.#executing.keys()].join()} and ${id}`,
-      );
-    this.#executing.set(id, source);
-    const random = this.random(`run/${id}`);
-    const ill = this.faults && random() < 0.3 ? illnessOf(random) : {};
-    if (Object.keys(ill).length > 0) this.note(`${id} will meet ${JSON.stringify(ill)}`);
-    const unlucky = pick(random, run.to);
-    const destinations = run.to.map((address) => {
-      const { url } = placeOfAddress(address);
-      const name = url.slice(url.lastIndexOf('/') + 1) as 'near' | 'far';
-      const way = new WayTo(
-        this.destinations[name],
-        fate,
-        () => this.down.has(name),
-        address === unlucky ? ill.halves : 0,
-      );
-      const place = failing(way, address === unlucky ? ill.destination : {});
-      return withRetries(place, { clock, random: this.random(`retry/${id}/${name}`) });
-    });
-    const { require = 'all', staging = '' } = run;
-    const area = new OneAtATime({ directory: staging, clock, observer: o.observer, require });
-    try {
-      await fate.pass(`begin ${id}`, o.signal);
-      return await backup(
-        run.request,
-        {
-          clock,
-          observer: o.observer,
-          workersMax: 1,
-          source: mortalSource(
-            new MemorySource(this.databases[source].database, { faults: ill.source ?? {} }),
-            fate,
-          ),
-          destinations,
-          staging: area,
-        },
-        { signal: o.signal },
-      );
-    } finally {
-      if (!fate.dead) this.#executing.delete(id);
-      else await forEver();
-    }
-  }
-
-  #broken(text: string): Error {
-    const error = new Error(text);
-    this.fail(error);
-    return error;
   }
 }

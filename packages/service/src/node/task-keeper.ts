@@ -1,4 +1,11 @@
-import type { ClusterView, Known, Ledger, RunRecord, TaskRecord } from '@holdfast/coordinator';
+import {
+  behindOnly,
+  type ClusterView,
+  type Known,
+  type Ledger,
+  type RunRecord,
+  type TaskRecord,
+} from '@holdfast/coordinator';
 import { type Clock, type DeclaredTask, HoldfastError, type Sig } from '@holdfast/core';
 import { decideFreshness, settleTo } from '@holdfast/scheduler';
 import type { Logger } from 'pino';
@@ -75,6 +82,8 @@ export class TaskKeeper implements Service {
         const as = { schedule: scheduleText(spec), disabled: spec.disabled ?? false };
         await ledger.adoptTask(task, node, { ...o, as });
       } else if (this.#isOutdated(known, spec)) await this.#bringUpToDate(task, spec, o);
+      if (known && behindOnly(known, spec.destinations) !== known)
+        await ledger.amend(task, (record) => ({ record: behindOnly(record, spec.destinations) }), o);
     }
     for (const [task, { value }] of view.tasks) {
       if (Object.hasOwn(tasks, task) || value.removedAtMs !== undefined) continue;

@@ -15,6 +15,8 @@ export interface NodeSettings {
   readonly folder: string;
   /** Lines of `holdfast.yaml` besides name, state, listen and log. */
   readonly config?: string;
+  /** The least that it logs; `info` unless said. */
+  readonly logLevel?: 'debug';
   readonly env?: Readonly<Record<string, string>>;
   /** What comes after `listen:`; on loopback, without TLS and token, by default. */
   readonly listen?: string;
@@ -123,11 +125,12 @@ export class RunningNode implements AsyncDisposable {
 export async function writeConfig({
   folder,
   config = '',
+  logLevel,
   listen = '{ address: "127.0.0.1:0" }',
 }: NodeSettings): Promise<string> {
   await mkdir(folder, { recursive: true });
   const file = join(folder, 'holdfast.yaml');
-  const text = `name: test-node\nstate: ./state\nlisten: ${listen}\nlog: { format: json }\n${config}\n`;
+  const text = `name: test-node\nstate: ./state\nlisten: ${listen}\nlog: { format: json${logLevel === undefined ? '' : `, level: ${logLevel}`} }\n${config}\n`;
   await writeFile(file, text);
   return file;
 }

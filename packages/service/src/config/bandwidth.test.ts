@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { bandwidth, shareOfRate, toRatePlan } from './bandwidth.ts';
+import { bandwidth, toRatePlan } from './bandwidth.ts';
 import { group } from './fields.ts';
 import { formatPath } from './problems.ts';
 import { validate } from './validate.ts';
@@ -27,15 +27,6 @@ describe('a bandwidth', () => {
       ],
     });
     expect(toRatePlan({ schedule: [] })).toEqual({ schedule: [] });
-  });
-
-  it('is shared evenly by what works at once', () => {
-    const schedule = [{ from: '08:00', to: '18:00', timezone: 'UTC', bytesPerSecond: 3000 }];
-    expect(shareOfRate({ bytesPerSecond: 9000, schedule }, 3)).toEqual({
-      bytesPerSecond: 3000,
-      schedule: [{ ...schedule[0], bytesPerSecond: 1000 }],
-    });
-    expect(shareOfRate({ schedule }, 1)).toEqual({ schedule });
   });
 
   it.each([

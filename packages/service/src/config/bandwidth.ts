@@ -123,18 +123,6 @@ export function toRatePlan(declared: DeclaredBandwidth): RatePlan {
   };
 }
 
-/** One of so many equal shares: runs are processes of their own, and do not know of each other. */
-export function shareOfRate(plan: RatePlan, shares: number): RatePlan {
-  const share = (rateOfAll: number): number => Math.max(1, rateOfAll / shares);
-  const { bytesPerSecond, schedule } = plan;
-  return {
-    ...(bytesPerSecond !== undefined && { bytesPerSecond: share(bytesPerSecond) }),
-    ...(schedule && {
-      schedule: schedule.map((each) => ({ ...each, bytesPerSecond: share(each.bytesPerSecond) })),
-    }),
-  };
-}
-
 function bytesOf(rateText: string): number {
   return rateBytes(rateText) ?? Number.NaN;
 }

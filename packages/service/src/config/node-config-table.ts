@@ -97,7 +97,7 @@ export const nodeConfigTable = group(
       "what all runs of the node together may use of the staging folder's disk; without it, all but a rest",
     ).optional(),
     bandwidth: bandwidth(
-      'how fast backups are written to and read from all destinations together; each run gets an equal share, one of `limits.runs`',
+      'how fast backups are written to and read from all destinations together; each of the runs that `limits.runs` allows, and each copy to a destination that is behind, gets an equal share, whether the others work or not',
     ).optional(),
     listen: listen.prefault({}),
     store: group(

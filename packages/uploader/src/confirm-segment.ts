@@ -13,6 +13,8 @@ export interface ConfirmOptions extends Sig {
   readonly segment: SegmentEntry;
   readonly content: SegmentContent;
   readonly verify: Verify;
+  /** It was there before: what the place compared when it was written, nobody knows. */
+  readonly found?: boolean;
 }
 
 /**
@@ -21,12 +23,12 @@ export interface ConfirmOptions extends Sig {
  * @throws HoldfastError corrupt when it is not the same
  */
 export async function confirmSegment(o: ConfirmOptions): Promise<void> {
-  const { destination, key, segment, verify } = o;
+  const { destination, key, segment, verify, found } = o;
   const { storedChecksum, rangedRead, writeOnly } = destination.features;
   if (writeOnly || segment.bytes === 0) return;
   if (verify === 'full' || (!storedChecksum && !rangedRead)) {
     if (!(await holdsExactly(destination, key, segment, o))) throw differs(o);
-  } else if (!storedChecksum) {
+  } else if (!storedChecksum || found) {
     await compareSample(o);
   }
 }
@@ -45,7 +47,7 @@ async function compareSample(o: ConfirmOptions): Promise<void> {
 }
 
 /** Undefined when the object ends before. */
-async function readPart(
+export async function readPart(
   destination: Destination,
   key: string,
   o: Sig & { readonly range: ByteRange },

@@ -10,7 +10,7 @@ import {
   type SegmentEntry,
   type Sig,
 } from '@holdfast/core';
-import type { Verify } from './confirm-segment.ts';
+import { readPart, type Verify } from './confirm-segment.ts';
 import { DestinationPush } from './destination-push.ts';
 import { type SegmentContent, StagedSegments } from './segment-content.ts';
 
@@ -104,6 +104,22 @@ class FirstWhole implements SegmentContent {
     return { [Symbol.asyncIterator]: () => this.#read(segment)[Symbol.asyncIterator]() };
   }
 
+  async part(segment: SegmentEntry, start: number, length: number): Promise<Uint8Array> {
+    const { here, staged, elsewhere, keyPrefix, signal } = this.#o;
+    if (here.has(segment.name)) return staged.part(segment, start, length);
+    let failure: unknown;
+    for (const place of elsewhere) {
+      try {
+        const range = { start, length };
+        const bytes = await readPart(place, keyPrefix + segment.name, { signal, range });
+        if (bytes) return bytes;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    throw failure ?? nowhere(keyPrefix + segment.name);
+  }
+
   async *#read(segment: SegmentEntry): AsyncGenerator<Uint8Array> {
     const { here, staged, elsewhere, keyPrefix, signal } = this.#o;
     const { name } = segment;
@@ -114,11 +130,7 @@ class FirstWhole implements SegmentContent {
     const attempt = this.#attempts.get(name) ?? 0;
     this.#attempts.set(name, attempt + 1);
     const place = places[attempt % Math.max(1, places.length)];
-    if (!place) {
-      throw new HoldfastError('not_found', `no place has ${keyPrefix}${name} to copy it from`, {
-        hint: 'name a destination that holds it, or make a full backup',
-      });
-    }
+    if (!place) throw nowhere(keyPrefix + name);
     try {
       yield* place();
     } catch (error) {
@@ -130,4 +142,10 @@ class FirstWhole implements SegmentContent {
       });
     }
   }
+}
+
+function nowhere(key: string): HoldfastError {
+  return new HoldfastError('not_found', `no place has ${key} to copy it from`, {
+    hint: 'name a destination that holds it, or make a full backup',
+  });
 }

@@ -111,7 +111,7 @@ export class DestinationPush {
 
   async #isConfirmed(key: string, segment: SegmentEntry, o: Sig): Promise<boolean> {
     try {
-      await this.#confirm(key, segment, o);
+      await this.#confirm(key, segment, { ...o, found: true });
       return true;
     } catch (error) {
       if (HoldfastError.from(error).code === 'corrupt') return false;
@@ -302,12 +302,12 @@ export class DestinationPush {
     await this.#confirm(key, segment, { signal });
   }
 
-  async #confirm(key: string, segment: SegmentEntry, { signal }: Sig): Promise<void> {
+  async #confirm(key: string, segment: SegmentEntry, o: Sig & { readonly found?: boolean }): Promise<void> {
     const { destination, content, verify } = this.#o;
     this.#confirming += 1;
     try {
       if (this.#confirming === this.#working.size) this.tell();
-      await confirmSegment({ destination, key, segment, content, verify, signal });
+      await confirmSegment({ ...o, destination, key, segment, content, verify });
     } finally {
       this.#confirming -= 1;
     }

@@ -159,7 +159,7 @@ function ours(way: Way, { data, workspace, before, current, figures }: Run): Sub
     run: () => pushInChild({ staging: workspace.path('staging'), urls: [current().url], backups: data }),
     after: async (result, round: Round) => {
       const notes = figures();
-      const { peakBytes, stagedBytesRead, retries } = result as PushResult;
+      const { peakBytes, stagedBytesRead, backupsSeconds, retries } = result as PushResult;
       const { segments, bytes } = data;
       const rclone = await Rclone.at(current(), workspace);
       // What tells one repository from another stands below the prefix too, and the manifest.
@@ -169,7 +169,12 @@ function ours(way: Way, { data, workspace, before, current, figures }: Run): Sub
         await rclone.compare(data.folder, `${pushedTask}/${pushedChain}`);
       if (retries > 0)
         throw new Error(`${retries} attempts failed and were made again: this measures nothing`);
-      return { ...notes, 'peak MB': peakBytes / 1e6, 'times read': stagedBytesRead / bytes };
+      return {
+        ...notes,
+        'push s': backupsSeconds,
+        'peak MB': peakBytes / 1e6,
+        'times read': stagedBytesRead / bytes,
+      };
     },
   };
 }

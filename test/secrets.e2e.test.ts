@@ -4,7 +4,7 @@ import { chmod, copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import type { RunView } from '@holdfast/client';
-import { freePort, type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
+import { freePort, type RadosgwUser, type TemporaryFolder, temporaryFolder } from '@holdfast/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FivePlaces, openFivePlaces } from './harness/five-places.ts';
 import { childrenOf, until } from './harness/processes.ts';
@@ -17,7 +17,11 @@ let folder: TemporaryFolder;
 let places: FivePlaces;
 let node: RunningNode;
 let watch: SecretWatch;
+let processesSeen = 0;
 let planted: Record<string, string>;
+/** A user of the S3 server of whom nothing but this test knows. */
+let user: RadosgwUser;
+let bucket: string;
 let objects: string;
 const runs: RunView[] = [];
 
@@ -27,8 +31,10 @@ const fromEnvironment = ['ftpPassword', 'wrongSftp', 'wrongFtp', 'postgres'];
 beforeAll(async () => {
   folder = await temporaryFolder('secrets');
   places = await openFivePlaces(folder);
+  user = await places.s3.createUser();
+  bucket = await places.s3.createBucket({ owner: user });
   planted = {
-    s3Secret: places.s3.owner.secretAccessKey,
+    s3Secret: user.secretAccessKey,
     azureKey: places.azure.accountKey,
     sftpPassphrase: 'planted phrase/of a key',
     ftpPassword: places.ftps.password,
@@ -100,10 +106,10 @@ function makeDatabase(): void {
 function declared(): string {
   const s3 = {
     type: 's3',
-    bucket: places.bucket,
+    bucket,
     endpoint: `http://127.0.0.1:${places.proxies.s3.port}`,
     region: 'us-east-1',
-    accessKeyId: places.s3.owner.accessKeyId,
+    accessKeyId: user.accessKeyId,
   };
   const azure = {
     type: 'azure',
@@ -168,7 +174,7 @@ async function watching<T>(act: () => Promise<T>): Promise<T> {
     while (!done.signal.aborted) {
       const children = await childrenOf(node.pid);
       const theirs = (await Promise.all(children.map(childrenOf))).flat();
-      await watch.lookAtProcesses([...children, ...theirs], { fromEnvironment });
+      processesSeen += await watch.lookAtProcesses([...children, ...theirs], { fromEnvironment });
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
   })();
@@ -185,6 +191,22 @@ async function run(task: string): Promise<RunView> {
   runs.push(ended);
   return ended;
 }
+
+test('what is planted is found where it is', async () => {
+  const control = new SecretWatch(planted);
+  await control.lookInFolder(folder.join('secrets'));
+  expect(control.found.map((one) => one.split(':')[0])).toEqual(
+    expect.arrayContaining(['s3Secret', 'sftpPassphrase', 'azureKey', 'wrongAzure', 'onStderr', 'wrongS3']),
+  );
+  const environment = new SecretWatch(planted);
+  expect(await environment.lookAtProcesses([node.pid], { fromEnvironment: [] })).toBe(1);
+  expect(environment.found).toEqual(
+    [...fromEnvironment].sort().map((name) => `${name}: environment of a run`),
+  );
+  const encoded = new SecretWatch({ it: 'a b/c?' });
+  encoded.look('a URL', 'sftp://u:a%20b%2Fc%3F@h');
+  expect(encoded.found).toEqual(['it: a URL']);
+});
 
 describe('secrets', () => {
   test.each(['s3', 'azure', 'sftp', 'ftps'])('let a backup in at %s', async (task) => {
@@ -267,6 +289,7 @@ describe('secrets', () => {
 
   test('are in no process, no log, no answer and no file of the node', async () => {
     expect(runs).toHaveLength(11);
+    expect(processesSeen).toBeGreaterThan(runs.length);
     for (const path of [
       '/v1/status',
       '/v1/objects',

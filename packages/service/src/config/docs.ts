@@ -31,7 +31,7 @@ export function configurationDocs(): string {
     '## What all files share',
     bullets([
       'A duration is whole numbers with units, the largest first: `15s`, `5m`, `1h30m`, `14d`; the units are `d`, `h`, `m`, `s`, `ms`.',
-      `Secrets are never written down: ${placeholderForms.replace(/\$\{[^}]*\}/g, code)} says where the node that needs one finds it. Where a placeholder is a whole user name, password or query value of a URL, what it stands for may hold any character. A URL may be a placeholder as a whole, such as \`$\{env:ORDERS_URL}\`.`,
+      `Secrets are never written down: ${placeholderForms.replace(/\$\{[^}]*\}/g, code)} says where the node that needs one finds it. Where a placeholder is a whole user name, password or query value of a URL, what it stands for may hold any character. A URL may be a placeholder as a whole, such as \`$\{env:ORDERS_URL}\`. [credentials.md](credentials.md) has all ways.`,
       'A size is a number with its unit, `500MB` or `64MiB`; the units are `B`, `kB`, `MB`, `GB`, `TB`, each a thousand times the one before, and `KiB`, `MiB`, `GiB`, `TiB`, each 1024 times. A rate is a size per second, `50MiB/s`.',
       'Names are up to 63 small letters, digits and hyphens.',
       'Editors check files while you type, given a line at the top: `# yaml-language-server: $schema=…/docs/objects.schema.json` or `…/docs/holdfast.schema.json`.',

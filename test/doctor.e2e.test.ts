@@ -268,3 +268,61 @@ describe('a mistake is told with its cause and the next step', () => {
     expect(words.stdout).not.toContain('s3cret');
   });
 });
+
+describe('credentials that may not do all', () => {
+  async function place(denied: readonly string[]): Promise<string> {
+    const { s3, proxies } = places;
+    const user = await s3.createUser();
+    const bucket = await s3.createBucket();
+    const Principal = { AWS: [`arn:aws:iam:::user/${user.uid}`] };
+    const Resource = [`arn:aws:s3:::${bucket}`, `arn:aws:s3:::${bucket}/*`];
+    await s3.setBucketPolicy(bucket, [
+      { Effect: 'Allow', Principal, Action: ['s3:*'], Resource },
+      { Effect: 'Deny', Principal, Action: denied, Resource },
+    ]);
+    const { accessKeyId, secretAccessKey } = user;
+    const endpoint = `http://127.0.0.1:${proxies.s3.port}`;
+    return `s3://${bucket}/p?${new URLSearchParams({ endpoint, accessKeyId, secretAccessKey })}`;
+  }
+
+  test('are warned of when they may not read, with what then cannot be done', async () => {
+    const url = await place([
+      's3:GetObject',
+      's3:ListBucket',
+      's3:DeleteObject',
+      's3:ListBucketMultipartUploads',
+    ]);
+    const { exit, findings } = await doctor([url]);
+    const about = JSON.stringify(findings, undefined, 2);
+    expect(exit, about).toBe(0);
+    const warnings = findings.filter(({ severity }) => severity === 'warning').map(({ check }) => check);
+    expect(warnings, about).toEqual([
+      'writable',
+      'look at it',
+      'read it back',
+      'read a range of it',
+      'list it',
+      'delete it',
+      'clean up',
+    ]);
+    expect(about).toContain('cannot be verified, checked or restored');
+    expect(findings.find(({ check }) => check === 'refuse to overwrite it')?.message).toContain(
+      'the place itself',
+    );
+  });
+
+  test('are warned of when they may not delete, and what stays is named', async () => {
+    const url = await place(['s3:DeleteObject']);
+    const { exit, findings } = await doctor([url]);
+    const about = JSON.stringify(findings, undefined, 2);
+    expect(exit, about).toBe(0);
+    expect(findings.find(({ check }) => check === 'delete it')).toMatchObject({
+      severity: 'warning',
+      message: expect.stringContaining('retention cannot be done'),
+    });
+    await using opened = await openDestination(url, { signal });
+    const left = (await Array.fromAsync(opened.list('', { signal }))).map(({ key }) => key);
+    expect(left.length).toBeGreaterThan(0);
+    for (const key of left) expect(findings.at(-1)?.message).toContain(key);
+  });
+});

@@ -41,8 +41,10 @@ async function compareSample(o: ConfirmOptions): Promise<void> {
   const last = segment.bytes - length;
   for (const start of new Set([0, Math.floor(last / 2), last])) {
     const wanted = await content.part?.(segment, start, length);
+    // What passed through here before is at hand no more.
+    if (!wanted) return;
     const found = await readPart(destination, key, { signal, range: { start, length } });
-    if (!wanted || !found?.equals(wanted)) throw differs(o);
+    if (!found?.equals(wanted)) throw differs(o);
   }
 }
 

@@ -104,7 +104,7 @@ class FirstWhole implements SegmentContent {
     return { [Symbol.asyncIterator]: () => this.#read(segment)[Symbol.asyncIterator]() };
   }
 
-  async part(segment: SegmentEntry, start: number, length: number): Promise<Uint8Array> {
+  async part(segment: SegmentEntry, start: number, length: number): Promise<Uint8Array | undefined> {
     const { here, staged, elsewhere, keyPrefix, signal } = this.#o;
     if (here.has(segment.name)) return staged.part(segment, start, length);
     let failure: unknown;

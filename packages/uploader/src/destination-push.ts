@@ -28,6 +28,8 @@ export interface PushOptions extends Sig {
   /** Segments on their way to this destination at once. */
   readonly pushesMax: number;
   readonly observer: Observer;
+  /** Told of each segment that is there. */
+  readonly onStored?: () => void;
   /** Told once, when this destination will not get the backup. */
   readonly onFailure: (error: HoldfastError) => void;
 }
@@ -41,6 +43,7 @@ export class DestinationPush {
   readonly #takenBytes = new Map<string, number>();
   /** Keys and sizes of what was there when this was resumed. */
   readonly #there = new Map<string, number>();
+  readonly #stored = new Set<string>();
   #noteFailed = false;
   #storedBytes = 0;
   #sentBytes = 0;
@@ -119,9 +122,15 @@ export class DestinationPush {
     }
   }
 
-  #countStored({ bytes }: SegmentEntry): void {
+  /** It is there, and was compared. */
+  hasStored(segment: string): boolean {
+    return this.#stored.has(segment);
+  }
+
+  #countStored({ bytes, name }: SegmentEntry): void {
     this.#totalBytes += bytes;
     this.#storedBytes += bytes;
+    this.#stored.add(name);
   }
 
   /** All segments given so far are stored there. @throws what the first that failed met */
@@ -273,6 +282,8 @@ export class DestinationPush {
       await this.#send(key, segment);
       await this.#note(key, segment, 'stored');
       this.#storedBytes += segment.bytes;
+      this.#stored.add(segment.name);
+      this.#o.onStored?.();
     } finally {
       this.#takenBytes.delete(segment.name);
     }

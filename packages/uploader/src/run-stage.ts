@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type AbsentDestination,
@@ -19,6 +20,7 @@ import { DestinationPush, settledOrAborted } from './destination-push.ts';
 import { stagingError, untilAborted } from './errors.ts';
 import { Journal } from './journal.ts';
 import { collectLitter } from './litter.ts';
+import { Passage } from './passage.ts';
 import { journalFile, type RunFolder, type Seal } from './run-folder.ts';
 import { StagedSegments } from './segment-content.ts';
 
@@ -53,6 +55,8 @@ export interface StageOptions extends Sig {
   readonly required: number;
   readonly late: LateDestinations;
   readonly verify: VerifyOf;
+  /** A backup need not fit into staging: see `Passage`. Undefined: it is staged whole. */
+  readonly passageBytes: number | undefined;
   readonly pushesMax: number;
   readonly cleanupMaxMs: number;
   readonly reserve: (bytes: number, o: Sig) => Promise<void>;
@@ -70,6 +74,7 @@ export class RunStage implements Stage {
   /** Ends what is still on its way when enough destinations hold the backup. */
   readonly #leaving = new AbortController();
   readonly #content: StagedSegments;
+  readonly #passage: Passage | undefined;
   readonly #pushes: readonly DestinationPush[];
   readonly #segments: SegmentEntry[] = [];
   #sealed: Sealed | undefined;
@@ -87,6 +92,9 @@ export class RunStage implements Stage {
     this.#sealed = options.resumed;
     const { task, chain } = options.folder.record.run;
     this.#content = new StagedSegments(options.root, ({ name }) => join(this.directory, name));
+    const { passageBytes: bytesMax } = options;
+    const remove = ({ name }: SegmentEntry): Promise<void> => rm(join(this.directory, name), { force: true });
+    this.#passage = bytesMax === undefined ? undefined : new Passage({ bytesMax, remove });
     this.#pushes = options.destinations.map((destination) => this.#pushTo(destination, `${task}/${chain}/`));
   }
 
@@ -107,6 +115,7 @@ export class RunStage implements Stage {
       signal: AbortSignal.any([this.signal, this.#leaving.signal]),
       observer,
       onFailure: (error) => this.#onFailure(error),
+      onStored: () => this.#letThrough(),
     });
   }
 
@@ -142,13 +151,19 @@ export class RunStage implements Stage {
 
   async reserve(bytes: number, o: Sig): Promise<void> {
     throwIfAborted(this.signal);
-    await this.#o.reserve(bytes, o);
+    const { passageBytes = Number.POSITIVE_INFINITY } = this.#o;
+    await this.#o.reserve(Math.min(bytes, passageBytes), o);
+  }
+
+  async room(o: Sig): Promise<void> {
+    await this.#passage?.room({ signal: AbortSignal.any([o.signal, this.signal]) });
   }
 
   push(segment: SegmentEntry): void {
     if (this.#sealed)
       throw new HoldfastError('internal', `${segment.name} is pushed after the run was sealed`);
     this.#segments.push(segment);
+    this.#passage?.add(segment);
     for (const push of this.#pushes) push.add(segment);
   }
 
@@ -317,7 +332,13 @@ export class RunStage implements Stage {
     return false;
   }
 
+  /** What cannot be removed now goes with the run's folder. */
+  #letThrough(): void {
+    this.#passage?.look(this.#pushes).catch(() => undefined);
+  }
+
   #onFailure(error: HoldfastError): void {
+    this.#letThrough();
     const left = this.#pushes.filter(({ failure }) => !failure).length;
     if (!this.#committed && left < this.#o.required) this.#failed.abort(error);
   }

@@ -3,14 +3,14 @@ import { type FileHandle, open } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { HoldfastError, type SegmentEntry } from '@holdfast/core';
-import { stagingError } from './errors.ts';
+import { stagingError, systemCode } from './errors.ts';
 
 /** Where the bytes of segments come from, as often as someone asks. */
 export interface SegmentContent {
   /** Can be read any number of times, as retries need it. */
   body(segment: SegmentEntry): AsyncIterable<Uint8Array>;
   /** A part of it, to be compared with what a destination gives back; undefined where nothing is at hand to compare. */
-  part?(segment: SegmentEntry, start: number, length: number): Promise<Uint8Array>;
+  part?(segment: SegmentEntry, start: number, length: number): Promise<Uint8Array | undefined>;
   /** Bodies reject with `corrupt` by themselves when they are not what the segment's checksum says. */
   readonly checked: boolean;
 }
@@ -65,9 +65,15 @@ export class StagedSegments implements SegmentContent, AsyncDisposable {
     };
   }
 
-  async part(segment: SegmentEntry, start: number, length: number): Promise<Uint8Array> {
+  /** Undefined when the file is not here. */
+  async part(segment: SegmentEntry, start: number, length: number): Promise<Uint8Array | undefined> {
     return this.#telling(segment, async () => {
-      await using handle = await open(this.#pathOf(segment), 'r');
+      const opening = open(this.#pathOf(segment), 'r').catch((error: unknown) => {
+        if (systemCode(error) === 'ENOENT') return undefined;
+        throw error;
+      });
+      await using handle = await opening;
+      if (!handle) return undefined;
       const bytes = Buffer.alloc(length);
       const { bytesRead } = await handle.read(bytes, 0, length, start);
       return bytes.subarray(0, bytesRead);

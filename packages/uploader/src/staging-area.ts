@@ -59,6 +59,8 @@ export interface StagingOptions {
   readonly floorBytes?: number;
   /** What all runs together may use of the disk; no limit but the disk's own by default. */
   readonly bytesMax?: number;
+  /** How much of a backup lies here at once, where it need not be staged whole; see `Passage`. */
+  readonly passageBytes?: number | undefined;
   /** How long a run waits for room that other runs have; not at all by default. */
   readonly roomWaitMaxMs?: number;
   /** How long a failed run may take to remove what it stored. */
@@ -88,6 +90,7 @@ export class StagingArea implements Staging {
       floorBytes: 64 * 1024 * 1024,
       bytesMax: Number.POSITIVE_INFINITY,
       roomWaitMaxMs: 0,
+      passageBytes: undefined,
       cleanupMaxMs: 60_000,
       ...options,
     };

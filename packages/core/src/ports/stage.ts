@@ -16,6 +16,11 @@ import type { Sig } from './sig.ts';
 export interface Stage extends AsyncDisposable {
   readonly directory: string;
   reserve(bytes: number, o: Sig): Promise<void>;
+  /**
+   * Waits while so much lies in `directory` that nothing more should be read; at once where a backup is staged whole.
+   * To be asked before something large is begun.
+   */
+  room(o: Sig): Promise<void>;
   /** A closed and synced segment in `directory`. */
   push(segment: SegmentEntry): void;
   /** Aborts when a push has failed for good, so that the run does not go on in vain. */

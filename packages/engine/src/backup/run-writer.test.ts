@@ -30,6 +30,7 @@ function writerOf(segmentBytesTarget: number, workersMax = 2): RunWriter {
   const stage: Pick<Stage, 'directory' | 'push'> = {
     directory: folder.path,
     push: (segment) => void pushed.push(segment),
+    room: async () => undefined,
   };
   return new RunWriter({
     stage: stage as Stage,

@@ -91,10 +91,12 @@ export class RunWriter implements AsyncDisposable {
     });
     // The largest first, so that none of them is the one that all others wait for at the end.
     const plans = [...shared].sort((a, b) => b.estimatedBytes - a.estimatedBytes);
-    const threads = pool.run(this.#jobs(plans, o.known), ({ chunk, closed }, { plan }) => {
+    const done = ({ chunk, closed }: StoreResult, { plan }: StoreJob): void => {
       this.#tally?.end(plan, chunk?.entry);
       this.#take(chunk, closed);
-    });
+    };
+    const { stage } = this.#options;
+    const threads = pool.run(this.#jobs(plans, o.known), done, () => stage.room({ signal }));
     const here = this.#writeHere(view, local, { signal, known: o.known });
     const both = [threads, here].map((work) =>
       work.catch((error: unknown) => {
@@ -120,6 +122,7 @@ export class RunWriter implements AsyncDisposable {
     o: Sig & { readonly known: ReadonlyMap<string, string> },
   ): Promise<void> {
     for (const plan of plans) {
+      await this.#options.stage.room(o);
       this.#tally?.begin(plan);
       const chunk = await storeChunk(plan, reader, this.#filler.writer, this.#filler.segment, {
         signal: o.signal,
@@ -173,6 +176,7 @@ export class RunWriter implements AsyncDisposable {
         const block = next.value;
         const cut = block.lastIndexOf(10) + 1;
         if (cut > 0 && this.#filler.full) {
+          await this.#options.stage.room(o);
           writer.append(block.subarray(0, cut));
           end();
           // At once, even if nothing follows: the last part is the one that says which tables changed.

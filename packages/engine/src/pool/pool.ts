@@ -36,13 +36,22 @@ export class Pool<Init, Job, Result, Final> implements AsyncDisposable {
     }
   }
 
-  /** Does all jobs, in the order given as hands become free. `done` is called for each result. */
-  async run(jobs: Iterable<Job>, done: (result: Result, job: Job) => void | Promise<void>): Promise<void> {
+  /**
+   * Does all jobs, in the order given as hands become free. `done` is called for each result; `turn` before each job, and
+   * the hand waits for it.
+   */
+  async run(
+    jobs: Iterable<Job>,
+    done: (result: Result, job: Job) => void | Promise<void>,
+    turn?: () => Promise<void>,
+  ): Promise<void> {
     const queue = jobs[Symbol.iterator]();
     await this.#all(async (hand) => {
+      await turn?.();
       for (let next = queue.next(); !next.done; next = queue.next()) {
         const result = await hand.run(next.value);
         await done(result, next.value);
+        await turn?.();
       }
     });
   }

@@ -206,6 +206,8 @@ class MemoryStage implements Stage {
     await misbehave(this.#staging.faults.reserve, `reserving ${bytes} bytes`, o);
   }
 
+  async room(): Promise<void> {}
+
   push(segment: SegmentEntry): void {
     this.#state.segments.push(segment);
     this.#send(segment);

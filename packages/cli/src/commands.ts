@@ -1,9 +1,11 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these placeholders are Holdfast's own
 import type { CommandSpec, OperandSpec } from './command-spec.ts';
 import { nodeCommands } from './node-commands.ts';
+import { serverOptions } from './node-options.ts';
 import {
   backupOptions,
   checkOptions,
+  copyOptions,
   doctorOptions,
   listOptions,
   restoreOptions,
@@ -33,6 +35,25 @@ export const backup = {
     },
   ],
   runs: true,
+} as const satisfies CommandSpec;
+
+export const copy = {
+  name: 'copy',
+  summary: "copy a task's backups from one destination to another",
+  description:
+    'Oldest first, without asking the database for anything. What is there is not sent again, and what broke off is gone on with by the same command. By declared names a node does it; by URLs this command does, without a node. A destination that is behind gets its copies from its node by itself. Exit code 2 when a chain could not be copied.',
+  options: [...copyOptions, ...serverOptions],
+  examples: [
+    {
+      says: 'On a node: what one destination lacks, now',
+      line: 'holdfast copy --task orders --from near --to far',
+    },
+    {
+      says: 'Without a node: everything, to another place',
+      line: 'holdfast copy --task shop --from file:/mnt/backups --to s3://archive/backups',
+    },
+  ],
+  runs: false,
 } as const satisfies CommandSpec;
 
 export const list = {
@@ -187,6 +208,7 @@ export const sourceForget = {
 export const commands: readonly CommandSpec[] = [
   ...nodeCommands,
   backup,
+  copy,
   list,
   show,
   check,

@@ -7,7 +7,7 @@ export function cliDocs(): string {
   return `${[
     '# The holdfast command',
     'Written by the tables in `packages/cli/src`; a test compares the two.',
-    'Commands that take URLs (`backup`, `list`, `show`, `check`, `restore`, `doctor`, `source …`) work with nothing else: no node, no store, no configuration. `start` is a node; the others ask one: see [the service](service.md).',
+    'Commands that take URLs (`backup`, `copy`, `list`, `show`, `check`, `restore`, `doctor`, `source …`) work with nothing else: no node, no store, no configuration. `start` is a node; the others ask one: see [the service](service.md).',
     bullets(commands.map((spec) => `[\`holdfast ${spec.name}\`](#${anchor(spec.name)}): ${spec.summary}`)),
     ...commands.map(commandDocs),
     '## URLs',

@@ -109,6 +109,47 @@ describe('holdfast backup', () => {
   });
 });
 
+describe('holdfast copy', () => {
+  const copied = {
+    task: 'shop',
+    to: '/mnt/far',
+    backups: ['c/0000', 'c/0001'],
+    bytes: 1_500_000,
+    backupsThere: 3,
+    problems: [],
+    notices: [],
+    durationMs: 10,
+  };
+  const line = 'copy --task shop --from file:near --to file:far';
+
+  it('by URLs copies everything, without a node', async () => {
+    const { exitCode, out, requests } = await holdfast(line, answering(copied));
+    expect([exitCode, out]).toEqual([
+      0,
+      'Copied 2 backups of shop to /mnt/far: 1.50 MB, 0.0 s, 3 backups had been there before\n',
+    ]);
+    expect(requests).toEqual([
+      { kind: 'copy', from: ['file:near'], to: 'file:far', request: { task: 'shop', chains: 'all' } },
+    ]);
+  });
+
+  it('says what could not be copied, and ends with exit code 2', async () => {
+    const report = { ...copied, problems: ['chain c is damaged there'] };
+    const { exitCode, out } = await holdfast(line, answering(report));
+    expect(exitCode).toBe(2);
+    expect(out).toContain('problem: chain c is damaged there\n');
+  });
+
+  it.each([
+    ['copy --task shop --from near --to file:far', 'two URLs, or two declared names'],
+    ['copy --task shop --to file:far', 'where to copy from is not said'],
+  ])('%s is refused: %s', async (wrong, says) => {
+    const { exitCode, err } = await holdfast(wrong, answering(copied));
+    expect(exitCode).toBe(2);
+    expect(err).toContain(says);
+  });
+});
+
 describe('holdfast check', () => {
   it('prints nothing on stdout when nothing is wrong', async () => {
     const { exitCode, out, err } = await holdfast('check --at file:b', answering(checked));

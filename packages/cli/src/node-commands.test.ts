@@ -135,6 +135,86 @@ it("run ends with the code of the run's own error", async () => {
   expect(err).toContain('hint: check that disk');
 });
 
+it('run warns of destinations that do not have the backup yet, and ends well', async () => {
+  const error = { code: 'unavailable', message: 'far does not answer' };
+  const destinations = [
+    { name: 'near', state: 'stored' },
+    { name: 'far', state: 'behind', error },
+  ];
+  const ended = { ...contract.getRun.examples[0].output, destinations };
+  await using asking = await ExampleNode.start({ getRun: [ended] });
+  const { code, out, err } = await holdfast(['run', 'orders'], asking);
+  expect(code).toBe(0);
+  expect(out).toMatch(/4\.7 s; far is behind\n$/);
+  expect(err).toContain('warning: far does not have it yet: far does not answer; it catches up\n');
+});
+
+it('history says which destinations were left behind', async () => {
+  const [run] = contract.listRuns.examples[0].output.runs;
+  const destinations = [{ name: 'far', state: 'behind' }];
+  await using asking = await ExampleNode.start({
+    listRuns: [{ runs: [{ ...run, destinations }], more: false }],
+  });
+  expect((await holdfast(['history'], asking)).out).toContain('/0003 (far behind)\n');
+});
+
+it('destinations shows what each lacks, and why', async () => {
+  const { code, out } = await holdfast(['destinations']);
+  expect(code).toBe(0);
+  expect(node.asked[0]?.path).toBe('/v1/destinations?probe=false');
+  expect(out).toBe(
+    'NAME  TYPE  REACHABLE  USED  FREE  BEHIND                  LAST GOOD\n' +
+      'far   sftp  -          -     -     3 backups, 59 min 55 s  17 h ago\n' +
+      'far is behind with orders: far.example does not answer\n',
+  );
+});
+
+it('destinations --probe says what can be reached, and how full it is', async () => {
+  const [, probed] = contract.listDestinations.examples;
+  const [far] = probed.output;
+  const near = {
+    ...far,
+    name: 'near',
+    type: 'folder',
+    tasks: [],
+    probe: { reachable: true, usedBytes: 14_700_000, freeBytes: 5_000_000_000 },
+  };
+  await using asking = await ExampleNode.start({ listDestinations: [[far, near]] });
+  const { out } = await holdfast(['destinations', '--probe'], asking);
+  expect(asking.asked[0]?.path).toBe('/v1/destinations?probe=true');
+  expect(out).toMatch(/^far +sftp +no +- +- +3 backups/m);
+  expect(out).toMatch(/^near +folder +yes +14\.7 MB +5\.00 GB +no +never$/m);
+  expect(out).toContain('far: far.example does not answer\n');
+});
+
+it('copy by names waits for its end and says what was brought', async () => {
+  const [started] = contract.copyTask.examples;
+  const [ended] = contract.listCopies.examples;
+  await using asking = await ExampleNode.start({
+    listCopies: [{ copies: [started.output.copy] }, ended.output],
+  });
+  const { code, out, err } = await holdfast(
+    ['copy', '--task', 'orders', '--from', 'near', '--to', 'far'],
+    asking,
+  );
+  expect({ code, out }).toEqual({ code: 0, out: 'Copied 1 backup of orders to far: 40.1 kB\n' });
+  expect(err).toContain(`copy ${started.output.copy.id} has started`);
+  expect(asking.asked[0]?.body).toEqual({ from: 'near', to: 'far', all: false });
+});
+
+it('copy ends with the code of its own error, and notices a node that was restarted', async () => {
+  const [{ output }] = contract.listCopies.examples;
+  const error = { code: 'corrupt', message: 'near gave back other bytes' };
+  const failed = { copies: [{ ...output.copies[0], state: 'failed', error }] };
+  await using asking = await ExampleNode.start({ listCopies: [failed] });
+  const args = ['copy', '--task', 'orders', '--to', 'far', '--all'];
+  const { code, err } = await holdfast(args, asking);
+  expect(code).toBe(4);
+  expect(err).toContain('failed: near gave back other bytes');
+  await using restarted = await ExampleNode.start({ listCopies: [{ copies: [] }] });
+  expect((await holdfast(args, restarted)).err).toContain('it was restarted');
+});
+
 it('run --no-wait answers with the run that has started', async () => {
   const { code, out } = await holdfast(['run', 'orders', '--no-wait']);
   expect({ code, out }).toEqual({ code: 0, out: 'orders-20261121T070000007Z\n' });
@@ -167,7 +247,7 @@ it('tasks TASK shows one, with its next and recent runs', async () => {
 it('status shows what runs, how far, how fast and how long still', async () => {
   const { out } = await holdfast(['status']);
   expect(out).toContain(
-    'orders full: reading 41 %, 30.0 MB of 72.3 MB, 11.4 MB/s, 3 of 9 tables, 6.4 s left; near pushing 6.10 MB of 14.7 MB',
+    'orders full: reading 41 %, 30.0 MB of 72.3 MB, 11.4 MB/s, 3 of 9 tables, 6.4 s left; near uploading 6.10 MB of 14.7 MB',
   );
 });
 

@@ -2,6 +2,7 @@ import type { CommandSpec, OperandSpec } from './command-spec.ts';
 import {
   applyOptions,
   delayOptions,
+  destinationsOptions,
   historyOptions,
   planOptions,
   runOptions,
@@ -106,6 +107,19 @@ export const status = {
   runs: false,
 } as const satisfies CommandSpec;
 
+export const destinations = {
+  name: 'destinations',
+  summary: 'list destinations: what each lacks, its last good backup, whether it can be reached',
+  description:
+    'A destination that lacks backups which exist elsewhere is behind. It is brought up to date by itself, at once when it can be reached again or after some minutes; `copy` does it now. USED is known of places with up to 10,000 objects, FREE of folders, both with --probe alone.',
+  options: destinationsOptions,
+  examples: [
+    { says: 'What is behind', line: 'holdfast destinations' },
+    { says: 'Can they be reached?', line: 'holdfast destinations --probe' },
+  ],
+  runs: false,
+} as const satisfies CommandSpec;
+
 export const history = {
   name: 'history',
   summary: 'list runs, the newest first',
@@ -195,6 +209,7 @@ export const nodeCommands: readonly CommandSpec[] = [
   run,
   tasks,
   status,
+  destinations,
   history,
   logs,
   cancel,

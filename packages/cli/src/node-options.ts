@@ -77,6 +77,15 @@ export const statusOptions = [
   ...serverOptions,
 ] as const satisfies readonly OptionSpec[];
 
+export const destinationsOptions = [
+  {
+    name: 'probe',
+    type: 'flag',
+    help: 'look whether each can be reached now, and how much is there; takes up to 10 seconds',
+  },
+  ...serverOptions,
+] as const satisfies readonly OptionSpec[];
+
 export const historyOptions = [
   {
     name: 'state',

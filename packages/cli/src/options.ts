@@ -139,6 +139,44 @@ export const backupOptions = [
   },
 ] as const satisfies readonly OptionSpec[];
 
+/** Besides those of a node. */
+export const copyOptions = [
+  {
+    name: 'task',
+    type: 'task',
+    label: 'TASK',
+    required: true,
+    help: 'the task whose backups are copied',
+  },
+  {
+    name: 'from',
+    type: 'url',
+    label: 'NAME|URL',
+    help: 'the destination that has them: a declared name, or a URL',
+    otherwise: 'by names: whichever destination of the task has what is lacking',
+  },
+  {
+    name: 'to',
+    type: 'url',
+    label: 'NAME|URL',
+    required: true,
+    help: 'the destination that gets them: as --from, a declared name or a URL',
+  },
+  {
+    name: 'all',
+    type: 'flag',
+    help: 'every chain, also those that it has let go, or never had; by URLs that is what is copied anyway',
+  },
+  { name: 'no-wait', type: 'flag', help: 'by names: answer as soon as the copy has started' },
+  {
+    name: 'staging',
+    type: 'folder',
+    label: 'DIR',
+    help: 'by URLs: the local folder in which runs of the same task lock one another out',
+    otherwise: '/var/lib/holdfast/staging for root, else ~/.local/state/holdfast/staging',
+  },
+] as const satisfies readonly OptionSpec[];
+
 const tablePath = {
   name: 'table',
   type: 'path',

@@ -1,4 +1,4 @@
-import type { RunView, TaskView } from '@holdfast/client';
+import type { CopyView, RunView, TaskView } from '@holdfast/client';
 import type { Colors } from './terminal.ts';
 import { bytes, counted, duration } from './units.ts';
 
@@ -20,8 +20,8 @@ export function progressText(run: RunView, nowMs: number): string {
     parts.push(`${duration(Math.max(0, Date.parse(progress.estimatedEnd) - nowMs))} left`);
   if (progress.stuck) parts.push(`STUCK since ${progress.lastProgressAt}`);
   const pushes = progress.destinations.map(
-    ({ name, state, doneBytes, totalBytes }) =>
-      `${name} ${state} ${bytes(doneBytes)} of ${bytes(totalBytes)}`,
+    ({ name, state, doneBytes, totalBytes, error }) =>
+      `${name} ${state} ${bytes(doneBytes)} of ${bytes(totalBytes)}${error ? ` (${error.message})` : ''}`,
   );
   return [`${head}: ${parts.join(', ')}`, ...pushes].join('; ');
 }
@@ -34,14 +34,38 @@ export function describeRun(run: RunView, colors: Colors): string {
       : '';
   if (run.state !== 'succeeded')
     return `${run.state} run ${run.id}: ${run.error?.message ?? run.reason}${took}`;
-  if (run.outcome === 'unchanged') return `Nothing changed in ${run.task} since ${run.backup}${took}`;
+  const behind = behindText(run);
+  if (run.outcome === 'unchanged')
+    return `Nothing changed in ${run.task} since ${run.backup}${took}${behind}`;
   const kind = run.scopeMade === 'full' ? 'Full' : 'Incremental';
   const content =
     run.scopeMade === 'full'
       ? counted(run.rows, 'row')
       : `${counted(run.changes, 'change')}, ${counted(run.rows, 'row')} anew`;
   const size = `${bytes(run.rawBytes)} in ${bytes(run.storedBytes)}`;
-  return colors.bold(`${kind} backup ${run.task} ${run.backup} ${run.outcome}: ${content}, ${size}${took}`);
+  const what = `${kind} backup ${run.task} ${run.backup} ${run.outcome}: ${content}, ${size}${took}`;
+  return `${colors.bold(what)}${behind}`;
+}
+
+/** `; far is behind`: the backup is good all the same. */
+function behindText({ destinations }: RunView): string {
+  const behind = destinations.filter(({ state }) => state === 'behind').map(({ name }) => name);
+  if (behind.length === 0) return '';
+  return `; ${behind.join(', ')} ${behind.length === 1 ? 'is' : 'are'} behind`;
+}
+
+/** `copying orders to far: uploading 20.0 kB of 40.1 kB, 10.0 kB/s, 4.1 s left`, of the backup that is on its way. */
+export function copyText({ task, to, state, progress }: CopyView, nowMs: number): string {
+  const head = `copying ${task} to ${to}`;
+  if (!progress) return `${head}: ${state}`;
+  const { doneBytes, totalBytes, bytesPerSecond, estimatedEnd } = progress;
+  const parts = [
+    `${progress.state} ${bytes(doneBytes)} of ${bytes(totalBytes)}`,
+    `${bytes(bytesPerSecond)}/s`,
+  ];
+  if (estimatedEnd !== undefined)
+    parts.push(`${duration(Math.max(0, Date.parse(estimatedEnd) - nowMs))} left`);
+  return `${head}: ${parts.join(', ')}`;
 }
 
 /** `in 4 min`, `2 h ago`: from now. */

@@ -52,9 +52,15 @@ function historyTable(runs: readonly RunView[]): string {
       count(run.rows),
       count(run.changes),
       bytes(run.storedBytes),
-      run.backup ?? run.error?.message.split('\n')[0] ?? run.waitingFor ?? run.reason,
+      made(run) ?? run.error?.message.split('\n')[0] ?? run.waitingFor ?? run.reason,
     ]),
   );
+}
+
+/** The backup, and who has no copy of it yet. */
+function made({ backup, destinations }: RunView): string | undefined {
+  const behind = destinations.filter(({ state }) => state === 'behind').map(({ name }) => name);
+  return backup !== undefined && behind.length > 0 ? `${backup} (${behind.join(', ')} behind)` : backup;
 }
 
 export async function runLogs({ values, operands }: Call<typeof logs>, context: Context): Promise<number> {

@@ -32,8 +32,18 @@ export async function runRun(call: Call<typeof run>, context: Context): Promise<
   }
   const ended = await untilEnd(client, started.run, context);
   if (ended.state !== 'succeeded') throw failureOf(ended);
+  if (!context.json) warnOfBehind(ended, context);
   context.answer({ run: ended, already: started.already }, () => `${describeRun(ended, context.colors)}\n`);
   return 0;
+}
+
+/** The run has done what it has to do all the same. */
+function warnOfBehind({ destinations }: RunView, { terminal, colors }: Context): void {
+  for (const { name, state, error } of destinations) {
+    if (state !== 'behind') continue;
+    const why = error ? `: ${error.message}` : '';
+    terminal.err.write(`${colors.yellow('warning:')} ${name} does not have it yet${why}; it catches up\n`);
+  }
 }
 
 /** Asks until the run has ended, and shows how far it is. */

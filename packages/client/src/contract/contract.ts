@@ -1,3 +1,4 @@
+import { destinationRoutes } from './destination-routes.ts';
 import { nodeRoutes } from './node-routes.ts';
 import { objectRoutes } from './object-routes.ts';
 import type { Route, RouteAnswer, RouteArguments, RouteInput, RouteOutput } from './route.ts';
@@ -5,7 +6,13 @@ import { runRoutes } from './run-routes.ts';
 import { taskRoutes } from './task-routes.ts';
 
 /** The API, one row per route. The server, the client, the OpenAPI document and docs/api.md come from it. */
-export const contract = { ...nodeRoutes, ...objectRoutes, ...taskRoutes, ...runRoutes } as const;
+export const contract = {
+  ...nodeRoutes,
+  ...objectRoutes,
+  ...taskRoutes,
+  ...runRoutes,
+  ...destinationRoutes,
+} as const;
 
 export type Contract = typeof contract;
 export type RouteName = keyof Contract;

@@ -27,6 +27,7 @@ export const exampleRun: z.input<typeof runView> = {
   storedBytes: 40_118,
   segments: 1,
   notices: [],
+  destinations: [{ name: 'near', state: 'stored' }],
 };
 
 export const exampleRunning: z.input<typeof runView> = {
@@ -47,6 +48,7 @@ export const exampleRunning: z.input<typeof runView> = {
   storedBytes: 6_100_000,
   segments: 1,
   notices: [],
+  destinations: [{ name: 'near', state: 'uploading' }],
   progress: {
     phase: 'reading',
     percent: 41.5,
@@ -67,7 +69,8 @@ export const exampleRunning: z.input<typeof runView> = {
         doneBytes: 6_100_000,
         totalBytes: 14_700_000,
         bytesPerSecond: 2_300_000,
-        state: 'pushing',
+        state: 'uploading',
+        estimatedEnd: '2026-11-21T07:00:06.340Z',
       },
     ],
   },
@@ -101,6 +104,7 @@ export const exampleTask: z.input<typeof taskView> = {
       scope: 'incremental',
     },
   },
+  behindByDestination: {},
   next: { at: '2026-11-21T06:45:00.000Z', scope: 'incremental', reason: 'incremental schedule' },
   freshness: {
     state: 'fresh',

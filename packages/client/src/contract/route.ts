@@ -60,6 +60,7 @@ export const routeGroups = {
   objects: 'Declared objects: sources, destinations, tasks, notifications',
   tasks: 'Tasks: what is backed up, when, by whom, and how fresh it is',
   runs: 'Runs: one attempt at a backup each',
+  destinations: 'Destinations: where backups are kept, what each lacks, copies from one to another',
 } as const;
 
 export type RouteGroup = keyof typeof routeGroups;

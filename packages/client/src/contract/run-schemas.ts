@@ -17,13 +17,25 @@ export const runState = z
   .enum(['waiting', 'running', 'succeeded', 'failed', 'interrupted', 'cancelled', 'skipped'])
   .describe('`waiting` and `running` go on; `interrupted`: its process or node ended before it did');
 
+export const uploadState = z
+  .enum(['pending', 'uploading', 'confirming', 'stored', 'behind', 'failed'])
+  .describe(
+    '`confirming`: all was sent, and what is there is compared with it; `behind`: the backup exists without it, and it gets its copy later; `failed`: this run does not bring it there',
+  );
+
+export const runDestination = z
+  .object({ name, state: uploadState, error: apiError.optional() })
+  .describe('What becomes of a backup at one destination.');
+
 export const destinationProgress = z
   .object({
     name,
     doneBytes: count,
     totalBytes: count.describe('may grow, never below done'),
     bytesPerSecond: rate,
-    state: label.describe('in words: waiting, pushing, retrying, stored, failed …'),
+    state: uploadState,
+    estimatedEnd: moment.optional().describe('while bytes are on their way'),
+    error: apiError.optional(),
   })
   .describe('How far the push to one destination is.');
 
@@ -75,6 +87,9 @@ export const runView = z
     notices: z.array(label),
     error: apiError.optional(),
     resumes: runId.optional().describe('the interrupted run that this one goes on with'),
+    destinations: z
+      .array(runDestination)
+      .describe('of a run that works or has succeeded; empty before, and after a run that made nothing'),
     progress: runProgress.optional().describe('while it runs'),
   })
   .describe('One attempt at a backup.');

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import * as destinations from './destination-schemas.ts';
 import * as node from './node-schemas.ts';
 import * as objects from './object-schemas.ts';
 import * as runs from './run-schemas.ts';
@@ -37,4 +38,14 @@ export const schemas = {
   RunTable: runs.runTable,
   RunTables: runs.runTables,
   LogLine: runs.logLine,
+  UploadState: runs.uploadState,
+  RunDestination: runs.runDestination,
+  Behind: tasks.behind,
+  DestinationView: destinations.destinationView,
+  DestinationTask: destinations.destinationTask,
+  DestinationProbe: destinations.destinationProbe,
+  CopyState: destinations.copyState,
+  CopyView: destinations.copyView,
+  CopyStarted: destinations.copyStarted,
+  CopyList: destinations.copyList,
 } as const satisfies Record<string, z.ZodType>;

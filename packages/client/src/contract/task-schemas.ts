@@ -43,6 +43,17 @@ export const freshness = z
   })
   .describe('Whether the task has the backup that it should have.');
 
+export const behind = z
+  .object({
+    since: moment,
+    run: runId.describe('the first one whose backup it lacks'),
+    backups: count.describe('how many it lacks; those that it got from later runs after all are counted too'),
+    tries: count.describe('copies that did not succeed since then'),
+    lastTriedAt: moment.optional(),
+    error: apiError.optional().describe('of the run, or of the last copy'),
+  })
+  .describe('What a destination lacks that exists elsewhere. It is brought up to date by itself.');
+
 export const taskView = z
   .object({
     name: taskName,
@@ -66,6 +77,7 @@ export const taskView = z
     lastGoodFull: goodBackup.optional(),
     lastGood: goodBackup.optional(),
     lastGoodByDestination: z.record(name, goodBackup),
+    behindByDestination: z.record(name, behind).describe('destinations that lack backups; mostly none'),
     lastError: apiError.extend({ run: runId.optional(), at: moment }).optional(),
     next: nextRun.optional(),
     freshness,

@@ -1,5 +1,6 @@
 /** The contract's nouns as types. What is read from the API may be given back to it; nobody changes it in between. */
 import type { z } from 'zod';
+import type { copyView, destinationProbe, destinationView } from './destination-schemas.ts';
 import type { apiEvent, nodeStatus, readiness } from './node-schemas.ts';
 import type {
   objectChange,
@@ -15,6 +16,7 @@ import type { Immutable } from './route.ts';
 import type {
   destinationProgress,
   logLine,
+  runDestination,
   runList,
   runProgress,
   runStarted,
@@ -23,14 +25,18 @@ import type {
   runTables,
   runView,
 } from './run-schemas.ts';
-import type { freshness, goodBackup, nextRun, taskDetail, taskView } from './task-schemas.ts';
+import type { behind, freshness, goodBackup, nextRun, taskDetail, taskView } from './task-schemas.ts';
 import type { apiError } from './words.ts';
 
 type View<S extends z.ZodType> = Immutable<z.output<S>>;
 
 export type ApiErrorView = View<typeof apiError>;
 export type ApiEvent = View<typeof apiEvent>;
+export type BehindView = View<typeof behind>;
+export type CopyView = View<typeof copyView>;
+export type DestinationProbe = View<typeof destinationProbe>;
 export type DestinationProgress = View<typeof destinationProgress>;
+export type DestinationView = View<typeof destinationView>;
 export type FreshnessView = View<typeof freshness>;
 export type GoodBackup = View<typeof goodBackup>;
 export type LogLine = View<typeof logLine>;
@@ -45,6 +51,7 @@ export type ObjectsPlan = View<typeof objectsPlan>;
 export type ObjectsRequest = View<typeof objectsRequest>;
 export type ObjectWarning = View<typeof objectWarning>;
 export type Readiness = View<typeof readiness>;
+export type RunDestination = View<typeof runDestination>;
 export type RunList = View<typeof runList>;
 export type RunProgressView = View<typeof runProgress>;
 export type RunStarted = View<typeof runStarted>;

@@ -16,7 +16,7 @@ import type { Admission } from './admission.ts';
 import type { EventStreams } from './event-streams.ts';
 import type { Handlers } from './handlers.ts';
 import type { ApiLimits } from './limits.ts';
-import { queryNumbers } from './query-numbers.ts';
+import { queryValues } from './query-values.ts';
 import { waitForRun } from './wait-for-run.ts';
 
 export interface RoutesOptions {
@@ -65,7 +65,7 @@ function validator(
   return (value) => {
     try {
       return {
-        value: checkInput(schema, part === 'querystring' ? queryNumbers(schema, value) : value, where),
+        value: checkInput(schema, part === 'querystring' ? queryValues(schema, value) : value, where),
       };
     } catch (error) {
       return { error: HoldfastError.from(error) };

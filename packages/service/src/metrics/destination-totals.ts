@@ -30,7 +30,8 @@ export class DestinationTotals {
 
 function sum(a: DestinationTotal, b: DestinationCounts): DestinationTotal {
   return {
-    bytesWritten: a.bytesWritten + b.bytesWritten,
+    // A counter never falls, whatever a driver takes off for what it did not send after all.
+    bytesWritten: a.bytesWritten + Math.max(0, b.bytesWritten),
     bytesRead: a.bytesRead + b.bytesRead,
     calls: added(a.calls, b.calls),
     failures: added(a.failures, b.failures),

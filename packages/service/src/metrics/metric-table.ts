@@ -50,6 +50,16 @@ export const snapshotMetrics = {
     labels: ['task', 'destination'],
     help: 'The same of the newest good backup that this destination holds.',
   },
+  holdfast_task_behind_seconds: {
+    kind: 'gauge',
+    labels: ['task', 'destination'],
+    help: 'For how long this destination has lacked backups that exist elsewhere; 0 when it lacks none.',
+  },
+  holdfast_task_behind_backups: {
+    kind: 'gauge',
+    labels: ['task', 'destination'],
+    help: 'How many backups this destination lacks that exist elsewhere.',
+  },
   holdfast_task_last_attempt_timestamp_seconds: {
     kind: 'gauge',
     labels: ['task', 'state'],
@@ -99,6 +109,36 @@ export const snapshotMetrics = {
     kind: 'gauge',
     labels: ['task'],
     help: 'How fast the run on this node reads at present.',
+  },
+  holdfast_copies_active: {
+    kind: 'gauge',
+    labels: ['state'],
+    help: 'Copies from one destination to another that are waiting or running on this node.',
+  },
+  holdfast_destination_written_bytes_total: {
+    kind: 'counter',
+    labels: ['destination'],
+    help: 'Bytes that runs and copies of this node have sent to the destination.',
+  },
+  holdfast_destination_read_bytes_total: {
+    kind: 'counter',
+    labels: ['destination'],
+    help: 'Bytes that runs and copies of this node have read from the destination.',
+  },
+  holdfast_destination_requests_total: {
+    kind: 'counter',
+    labels: ['destination', 'call'],
+    help: 'Calls of the destination: prepare, write, read, stat, list, delete, thaw; each attempt is one.',
+  },
+  holdfast_destination_retries_total: {
+    kind: 'counter',
+    labels: ['destination'],
+    help: 'Calls of the destination that were tried again after they had failed.',
+  },
+  holdfast_destination_failures_total: {
+    kind: 'counter',
+    labels: ['destination', 'code'],
+    help: 'Calls of the destination that failed, by the code of the error; tried again or not.',
   },
   holdfast_node_info: {
     kind: 'gauge',

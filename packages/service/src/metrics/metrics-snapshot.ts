@@ -1,3 +1,4 @@
+import type { DestinationTotal } from './destination-totals.ts';
 import type { LabelsOf, SnapshotMetric } from './metric-table.ts';
 
 /** What a node knows at one moment, as metrics show it: times in milliseconds since 1970, durations in milliseconds. */
@@ -10,6 +11,20 @@ export interface MetricsSnapshot {
   readonly tasks: readonly TaskMetrics[];
   /** Of this node. */
   readonly runs: readonly RunMetrics[];
+  /** Of this node, by their state. */
+  readonly copies: { readonly waiting: number; readonly running: number };
+  readonly destinations: readonly DestinationMetrics[];
+}
+
+/** What this node has asked of a declared destination. */
+export interface DestinationMetrics extends DestinationTotal {
+  readonly name: string;
+}
+
+/** What a destination lacks. */
+export interface BehindMetrics {
+  readonly ms: number;
+  readonly backups: number;
 }
 
 export const taskStates = ['enabled', 'paused', 'delayed', 'disabled'] as const;
@@ -39,6 +54,8 @@ export interface TaskMetrics {
   /** The newest good backup of each scope. */
   readonly lastGoodMs: ByScope;
   readonly lastGoodAtMs: Readonly<Record<string, number>>;
+  /** Of each destination of the task. */
+  readonly behind: Readonly<Record<string, BehindMetrics>>;
   readonly lastAttempt?: { readonly atMs: number; readonly state: string } | undefined;
   readonly nextMs: ByScope;
   readonly expectedMs?: number | undefined;
@@ -82,6 +99,8 @@ export function samplesOf(
       sample('holdfast_runs_active', { state }, runs.filter((run) => run.state === state).length),
     ),
     ...runs.flatMap(samplesOfRun),
+    ...activeStates.flatMap((state) => sample('holdfast_copies_active', { state }, snapshot.copies[state])),
+    ...snapshot.destinations.flatMap(samplesOfDestination),
   ];
 }
 
@@ -100,6 +119,10 @@ function samplesOfTask(of: TaskMetrics): readonly Sample[] {
     ...Object.entries(of.lastGoodAtMs).flatMap(([destination, ms]) =>
       sample('holdfast_task_last_good_at_destination_timestamp_seconds', { task, destination }, seconds(ms)),
     ),
+    ...Object.entries(of.behind).flatMap(([destination, { ms, backups }]) => [
+      ...sample('holdfast_task_behind_seconds', { task, destination }, seconds(ms)),
+      ...sample('holdfast_task_behind_backups', { task, destination }, backups),
+    ]),
     ...(lastAttempt
       ? sample(
           'holdfast_task_last_attempt_timestamp_seconds',
@@ -119,6 +142,27 @@ function samplesOfRun({ task, stuck, ratio, bytesPerSecond }: RunMetrics): reado
     ...sample('holdfast_run_stuck', { task }, stuck),
     ...sample('holdfast_run_progress_ratio', { task }, ratio),
     ...sample('holdfast_run_bytes_per_second', { task }, bytesPerSecond),
+  ];
+}
+
+/** There from the start, so that the first write and its first failure are an increase. */
+const firstCalls = { write: 0, read: 0, list: 0 };
+const firstFailures = { unavailable: 0 };
+
+function samplesOfDestination(of: DestinationMetrics): readonly Sample[] {
+  const { name: destination } = of;
+  const calls = Object.entries({ ...firstCalls, ...of.calls });
+  const failures = Object.entries({ ...firstFailures, ...of.failures });
+  return [
+    ...sample('holdfast_destination_written_bytes_total', { destination }, of.bytesWritten),
+    ...sample('holdfast_destination_read_bytes_total', { destination }, of.bytesRead),
+    ...sample('holdfast_destination_retries_total', { destination }, of.retries),
+    ...calls.flatMap(([call, value]) =>
+      sample('holdfast_destination_requests_total', { destination, call }, value),
+    ),
+    ...failures.flatMap(([code, value]) =>
+      sample('holdfast_destination_failures_total', { destination, code }, value),
+    ),
   ];
 }
 

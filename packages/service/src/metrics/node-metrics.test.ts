@@ -20,6 +20,7 @@ const orders: TaskMetrics = {
   freshness: 'overdue',
   lastGoodMs: { full: atMs - 7_200_000, incremental: atMs - 3_600_000 },
   lastGoodAtMs: { near: atMs - 3_600_000, far: atMs - 7_200_000 },
+  behind: { near: { ms: 0, backups: 0 }, far: { ms: 3_600_000, backups: 4 } },
   lastAttempt: { atMs: atMs - 1_500, state: 'failed' },
   nextMs: { full: atMs + 60_000, incremental: undefined },
   expectedMs: atMs - 900_000,
@@ -36,6 +37,7 @@ const fresh: TaskMetrics = {
   freshness: 'waiting-first',
   lastGoodMs: {},
   lastGoodAtMs: {},
+  behind: {},
   nextMs: {},
   failing: false,
   runningTooLong: false,
@@ -51,6 +53,17 @@ const snapshot: MetricsSnapshot = {
   runs: [
     { task: 'orders', state: 'running', stuck: true, ratio: 0.415, bytesPerSecond: 11_400_000 },
     { task: 'crm', state: 'waiting', stuck: false },
+  ],
+  copies: { waiting: 1, running: 2 },
+  destinations: [
+    {
+      name: 'far',
+      bytesWritten: 4_000,
+      bytesRead: 50,
+      calls: { write: 7, stat: 3 },
+      failures: { timeout: 2 },
+      retries: 2,
+    },
   ],
 };
 
@@ -189,6 +202,31 @@ describe('metrics of a snapshot', () => {
     expect(values.get('holdfast_service_failures_total{service="runner"}')).toBe(2);
     expect(values.get('holdfast_event_loop_delay_seconds')).toBeGreaterThanOrEqual(0);
     expect(values.get('process_cpu_seconds_total')).toBeGreaterThan(0);
+  });
+
+  it('show what destinations lack, and what was asked of them', async () => {
+    const values = await rendered();
+    expect(
+      Object.fromEntries(
+        [...values].filter(([name]) => /^holdfast_(task_behind|destination|copies)/.test(name)),
+      ),
+    ).toEqual({
+      'holdfast_task_behind_seconds{destination="near",task="orders"}': 0,
+      'holdfast_task_behind_seconds{destination="far",task="orders"}': 3600,
+      'holdfast_task_behind_backups{destination="near",task="orders"}': 0,
+      'holdfast_task_behind_backups{destination="far",task="orders"}': 4,
+      'holdfast_copies_active{state="waiting"}': 1,
+      'holdfast_copies_active{state="running"}': 2,
+      'holdfast_destination_written_bytes_total{destination="far"}': 4000,
+      'holdfast_destination_read_bytes_total{destination="far"}': 50,
+      'holdfast_destination_requests_total{call="write",destination="far"}': 7,
+      'holdfast_destination_requests_total{call="stat",destination="far"}': 3,
+      'holdfast_destination_requests_total{call="read",destination="far"}': 0,
+      'holdfast_destination_requests_total{call="list",destination="far"}': 0,
+      'holdfast_destination_retries_total{destination="far"}': 2,
+      'holdfast_destination_failures_total{code="timeout",destination="far"}': 2,
+      'holdfast_destination_failures_total{code="unavailable",destination="far"}': 0,
+    });
   });
 
   it('are the present state each time: what is gone is gone', async () => {

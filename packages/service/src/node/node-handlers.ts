@@ -2,6 +2,7 @@ import { statfs } from 'node:fs/promises';
 import type { TaskView } from '@holdfast/client';
 import { version } from '@holdfast/core';
 import type { Handlers } from '../api/index.ts';
+import { destinationHandlers } from './destination-handlers.ts';
 import type { NodeParts } from './node-parts.ts';
 import { objectHandlers } from './object-handlers.ts';
 import { runHandlers } from './run-handlers.ts';
@@ -16,6 +17,7 @@ export function nodeHandlers(parts: NodeParts): Handlers {
     ...taskHandlers(parts),
     ...runHandlers(parts),
     ...objectHandlers(parts),
+    ...destinationHandlers(parts),
     subscribe: (listener) => parts.feed.subscribe(listener),
     getReadiness: async () => {
       const reasons = [...problems()];

@@ -17,7 +17,8 @@ export function takeSnapshot(
   parts: NodeParts,
   stagingFreeBytes: number | undefined,
 ): Omit<MetricsSnapshot, 'eventLoopDelayMs'> {
-  const { config, supervisor, runner } = parts;
+  const { config, supervisor, runner, catchUp, view, totals } = parts;
+  const copiesIn = (wanted: string): number => catchUp.copies.filter(({ state }) => state === wanted).length;
   return {
     node: config.name,
     version,
@@ -28,6 +29,8 @@ export function takeSnapshot(
     services: supervisor.states.map(({ name, failures }) => ({ name, failures })),
     tasks: tasksOf(parts).map(({ task, spec, record }) => taskMetrics(parts, { task, spec, record })),
     runs: runner.active.map((active) => runMetrics(active, config.limits.stallAfterMs)),
+    copies: { waiting: copiesIn('waiting'), running: copiesIn('running') },
+    destinations: Object.keys(view.objects.value.destinations).map((name) => ({ name, ...totals.of(name) })),
   };
 }
 
@@ -60,6 +63,12 @@ function taskMetrics(
     },
     lastGoodAtMs: Object.fromEntries(
       Object.entries(record.lastGoodAt).map(([name, good]) => [name, good.asOfMs]),
+    ),
+    behind: Object.fromEntries(
+      spec.destinations.map((name) => {
+        const { sinceMs = nowMs, backups = 0 } = record.behind?.[name] ?? {};
+        return [name, { ms: Math.max(0, nowMs - sinceMs), backups }];
+      }),
     ),
     lastAttempt: lastAttempt && { atMs: lastAttempt.atMs, state: lastAttempt.state },
     nextMs: { full: next.full?.atMs, incremental: next.incremental?.atMs },

@@ -10,6 +10,7 @@ import { type Clock, type DeclaredTask, HoldfastError, type Sig } from '@holdfas
 import { decideFreshness, settleTo } from '@holdfast/scheduler';
 import type { Logger } from 'pino';
 import { messagesOfFresh, messagesOfOverdue } from './alerts.ts';
+import { BehindAlerts } from './behind-alerts.ts';
 import { freshnessQuestion } from './freshness.ts';
 import { Poke } from './poke.ts';
 import type { RunLogs } from './run-log.ts';
@@ -46,12 +47,14 @@ const trimEvery = 50;
 export class TaskKeeper implements Service {
   readonly name = 'task keeper';
   readonly #o: TaskKeeperOptions;
+  readonly #behind: BehindAlerts;
   readonly #poke = new Poke();
   readonly #trimmedAt = new Map<string, number>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: TaskKeeperOptions) {
     this.#o = options;
+    this.#behind = new BehindAlerts(options);
   }
 
   async run({ drain }: Ending): Promise<void> {
@@ -120,6 +123,7 @@ export class TaskKeeper implements Service {
       if (value.running) await this.#takeUp(task, value.running.run, o);
       const spec = view.objects.value.tasks[task];
       if (spec) await this.#judge(task, spec, value, o);
+      if (spec) await this.#behind.judge(task, spec, value, o);
       if (this.#hasGrown(task, value)) await this.#trim(task, value, o);
       const isForgotten = value.removedAtMs !== undefined && clock.now() - value.removedAtMs > removedKeptMs;
       if (isForgotten && !value.running) await logs.remove(await this.#forget(known, ledger, o));

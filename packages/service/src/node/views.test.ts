@@ -97,6 +97,31 @@ describe('a task', () => {
     expect(of({ near: off, far: off })).toEqual(['All backup destinations are disabled']);
   });
 
+  it('says which destinations lack backups, since when and why', () => {
+    const far = {
+      sinceMs: nowMs - 1000,
+      run: 'shop-20261120T135959000Z',
+      backups: 2,
+      tries: 1,
+      lastTriedAtMs: nowMs,
+      error: { code: 'unavailable', message: 'far is down' },
+    } as const;
+    const view = taskView({ ...record, behind: { far } }, taskOf(), contextOf());
+    expect(view.behindByDestination).toEqual({
+      far: {
+        since: '2026-11-20T13:59:59.000Z',
+        run: far.run,
+        backups: 2,
+        tries: 1,
+        lastTriedAt: '2026-11-20T14:00:00.000Z',
+        error: far.error,
+      },
+    });
+    expect(view.warnings).toEqual([
+      'Destination far lacks 2 backups since 2026-11-20T13:59:59.000Z: far is down',
+    ]);
+  });
+
   it('without any backup waits for its first, and says when it should be there', () => {
     const { lastGood: _, ...young } = record;
     const view = taskView({ ...young, lastGoodAt: {} }, taskOf(), contextOf());
@@ -150,9 +175,13 @@ describe('a run', () => {
         'stands for 2 more occurrences that passed without a run',
         'something',
         'gap: the log was lost',
-        'destination far does not have it: down',
+        'destination far does not have it yet: down; it catches up',
       ],
     });
+    expect(view.destinations).toEqual([
+      { name: 'near', state: 'stored' },
+      { name: 'far', state: 'behind', error: { code: 'unavailable', message: 'down' } },
+    ]);
     expect(view.progress).toBeUndefined();
   });
 

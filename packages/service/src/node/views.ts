@@ -1,14 +1,18 @@
 /** Records as the API shows them. Times become ISO text here and nowhere else. */
 import type {
+  BehindView,
+  DestinationProgress as DestinationProgressView,
   FreshnessView,
   GoodBackup as GoodBackupView,
+  RunDestination,
   RunProgressView,
   RunView,
   TaskView,
 } from '@holdfast/client';
-import type { GoodBackup, RunRecord, TaskRecord } from '@holdfast/coordinator';
+import type { Behind, GoodBackup, RunRecord, TaskRecord } from '@holdfast/coordinator';
 import type { DeclaredObjects, DeclaredTask } from '@holdfast/core';
 import { decideFreshness, decideTask, type Schedule } from '@holdfast/scheduler';
+import type { DestinationProgress } from '../run-progress-upload.ts';
 import { freshnessQuestion } from './freshness.ts';
 import type { ActiveRun } from './runner.ts';
 import { scheduleState } from './schedules.ts';
@@ -50,9 +54,12 @@ export function taskView(record: TaskRecord, spec: DeclaredTask, context: TaskVi
     lastGoodByDestination: Object.fromEntries(
       Object.entries(lastGoodAt).map(([name, good]) => [name, goodView(good)]),
     ),
+    behindByDestination: Object.fromEntries(
+      Object.entries(record.behind ?? {}).map(([name, behind]) => [name, behindView(behind)]),
+    ),
     freshness: freshnessView(record, spec, context),
     declaredRevision: context.revision,
-    warnings: warningsOf(spec, context.objects),
+    warnings: warningsOf(record, spec, context.objects),
     ...(record.delayedUntilMs !== undefined && { delayedUntil: isoOf(record.delayedUntilMs) }),
     ...(running && { running: runningView(running, context.runningSinceMs) }),
     ...(lastAttempt && {
@@ -102,13 +109,32 @@ export function freshnessView(
 }
 
 /** What one should see without asking for it. */
-function warningsOf(spec: DeclaredTask, objects: DeclaredObjects): string[] {
+function warningsOf(record: TaskRecord, spec: DeclaredTask, objects: DeclaredObjects): string[] {
   const isDisabled = (name: string): boolean => objects.destinations[name]?.disabled === true;
   if (spec.destinations.every(isDisabled)) return ['All backup destinations are disabled'];
-  return spec.destinations.filter(isDisabled).map((name) => `Destination ${name} is disabled`);
+  return [
+    ...spec.destinations.filter(isDisabled).map((name) => `Destination ${name} is disabled`),
+    ...Object.entries(record.behind ?? {}).map(([name, behind]) => behindText(name, behind)),
+  ];
 }
 
-function goodView(good: GoodBackup): GoodBackupView {
+function behindText(name: string, { backups, sinceMs, error }: Behind): string {
+  const lacks = backups === 1 ? 'a backup' : `${backups} backups`;
+  return `Destination ${name} lacks ${lacks} since ${isoOf(sinceMs)}${error ? `: ${error.message}` : ''}`;
+}
+
+export function behindView({ sinceMs, run, backups, tries, lastTriedAtMs, error }: Behind): BehindView {
+  return {
+    since: isoOf(sinceMs),
+    run,
+    backups,
+    tries,
+    ...(lastTriedAtMs !== undefined && { lastTriedAt: isoOf(lastTriedAtMs) }),
+    ...(error && { error }),
+  };
+}
+
+export function goodView(good: GoodBackup): GoodBackupView {
   const { asOfMs, backup, scope } = good;
   return { at: isoOf(asOfMs), backup, scope };
 }
@@ -139,6 +165,7 @@ export function runView(run: RunRecord, context: RunViewContext): RunView {
     storedBytes: made?.storedBytes ?? 0,
     segments: made?.segments ?? 0,
     notices: noticesOf(run),
+    destinations: progress?.destinations.map(statusOf) ?? destinationsOf(run),
     ...(made && { scopeMade: made.scope, backup: made.backup, outcome: made.outcome }),
     ...(run.occurrenceMs !== undefined && { occurrence: isoOf(run.occurrenceMs) }),
     ...(run.dueMs !== undefined && { due: isoOf(run.dueMs) }),
@@ -159,8 +186,37 @@ function noticesOf({ made, missed }: RunRecord): string[] {
     );
   if (made?.gap !== undefined) notices.push(`gap: ${made.gap}`);
   for (const { name, stored, error } of made?.destinations ?? [])
-    if (!stored) notices.push(`destination ${name} does not have it: ${error?.message ?? 'no reason given'}`);
+    if (!stored)
+      notices.push(
+        `destination ${name} does not have it yet${error ? `: ${error.message}` : ''}; it catches up`,
+      );
   return notices;
+}
+
+/** Where the backup of a run that has ended well was at its end. */
+function destinationsOf({ made }: RunRecord): RunDestination[] {
+  return (made?.destinations ?? []).map(({ name, stored, error }) => ({
+    name,
+    state: stored ? 'stored' : 'behind',
+    ...(error && { error }),
+  }));
+}
+
+function statusOf({ name, state, error }: DestinationProgressView): RunDestination {
+  return { name, state, ...(error && { error }) };
+}
+
+export function progressOfDestination(of: DestinationProgress, name: string): DestinationProgressView {
+  const { doneBytes, totalBytes, bytesPerSecond, state, error, estimatedEndMs } = of;
+  return {
+    name,
+    doneBytes,
+    totalBytes,
+    bytesPerSecond,
+    state,
+    ...(estimatedEndMs !== undefined && { estimatedEnd: isoOf(estimatedEndMs) }),
+    ...(error && { error }),
+  };
 }
 
 function progressView(
@@ -182,12 +238,6 @@ function progressView(
     lastProgressAt: isoOf(view.lastProgressAtMs),
     stuck: progress.stuckSinceMs(stuckAfterMs) !== undefined,
     ...(view.estimatedEndMs !== undefined && { estimatedEnd: isoOf(view.estimatedEndMs) }),
-    destinations: view.destinations.map(({ index, doneBytes, totalBytes, bytesPerSecond, state }) => ({
-      name: destinations[index] ?? '?',
-      doneBytes,
-      totalBytes,
-      bytesPerSecond,
-      state,
-    })),
+    destinations: view.destinations.map((one) => progressOfDestination(one, destinations[one.index] ?? '?')),
   };
 }

@@ -22,9 +22,9 @@ export function letterOf(notice: Notice): Letter {
   };
 }
 
-function subjectOf({ event, task, tasks, node }: Notice): string {
+function subjectOf({ event, task, destination, tasks, node }: Notice): string {
   if (tasks) return `${tasks.length} messages of node ${node}`;
-  if (task !== undefined) return `task ${task}`;
+  if (task !== undefined) return destination === undefined ? `task ${task}` : `${destination}, task ${task}`;
   return event === 'test' ? `from node ${node}` : `node ${node}`;
 }
 
@@ -35,14 +35,19 @@ function oneLine(text: string): string {
 }
 
 function storyOf(notice: Notice): readonly string[] {
-  const { text, error, task, run, node, atMs, event } = notice;
-  const lines = [capital(clip(text)), '', ...rows({ When: instant(atMs), Task: task, Run: run, Node: node })];
+  const { text, error, task, destination, run, node, atMs, event } = notice;
+  const lines = [
+    capital(clip(text)),
+    '',
+    ...rows({ When: instant(atMs), Task: task, Place: destination, Run: run, Node: node }),
+  ];
   if (error) {
     lines.push('', `Error: [${error.code}] ${clip(error.message)}`);
     if (error.hint !== undefined) lines.push(`What to do: ${clip(error.hint)}`);
   }
   if (event !== 'test') {
     lines.push('', 'Where to look:', '  holdfast status');
+    if (destination !== undefined) lines.push('  holdfast destinations --probe');
     if (task !== undefined) lines.push(`  holdfast history ${task}`);
     if (run !== undefined) lines.push(`  holdfast logs ${run}`);
   }

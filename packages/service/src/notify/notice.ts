@@ -9,13 +9,18 @@ export interface Notice {
   readonly node: string;
   readonly text: string;
   readonly task?: string;
+  /** That is behind, or has caught up. */
+  readonly destination?: string;
   readonly run?: string;
   readonly error?: ErrorRecord;
   /** What was gathered, the oldest first; instead of `task`, `run` and `error`. */
   readonly tasks?: readonly GatheredMessage[];
 }
 
-export type GatheredMessage = Pick<Message, 'id' | 'event' | 'task' | 'run' | 'atMs' | 'text' | 'error'>;
+export type GatheredMessage = Pick<
+  Message,
+  'id' | 'event' | 'task' | 'destination' | 'run' | 'atMs' | 'text' | 'error'
+>;
 
 /** An error may quote what a server said; a receiver reads the beginning, the rest is in the run's log. */
 const textCharactersMax = 2_000;
@@ -24,7 +29,12 @@ const textCharactersMax = 2_000;
 const listedCharactersMax = 500;
 
 /** The event that a gathered notice goes by: the worst of those in it. */
-const worstFirst = ['failure', 'overdue', 'recovery'] as const satisfies readonly Message['event'][];
+const worstFirst = [
+  'failure',
+  'overdue',
+  'behind',
+  'recovery',
+] as const satisfies readonly Message['event'][];
 
 /** One message for many. Its id is that of the first: what a receiver compares are the ids in the list. */
 export function gather(messages: readonly [Message, ...Message[]]): Notice {
@@ -36,12 +46,13 @@ export function gather(messages: readonly [Message, ...Message[]]): Notice {
     atMs: first.atMs,
     node: first.node,
     text: `${messages.length} messages: ${counted(messages)}`,
-    tasks: messages.map(({ id, task, run, atMs, text, error, event: own }) => ({
+    tasks: messages.map(({ id, task, destination, run, atMs, text, error, event: own }) => ({
       id,
       event: own,
       task,
       atMs,
       text,
+      ...(destination !== undefined && { destination }),
       ...(run !== undefined && { run }),
       ...(error && { error }),
     })),
@@ -53,6 +64,7 @@ function counted(messages: readonly Message[]): string {
   return [
     [count('failure'), 'failed'],
     [count('overdue'), 'overdue'],
+    [count('behind'), 'behind'],
     [count('recovery'), 'good again'],
   ]
     .filter(([number]) => number !== 0)
@@ -77,11 +89,12 @@ function listed(message: GatheredMessage): Record<string, unknown> {
 }
 
 function whatHappened(
-  { task, run, text, error, atMs }: Notice | GatheredMessage,
+  { task, destination, run, text, error, atMs }: Notice | GatheredMessage,
   charactersMax: number,
 ): Record<string, unknown> {
   return {
     ...(task !== undefined && { task }),
+    ...(destination !== undefined && { destination }),
     ...(run !== undefined && { run }),
     text: clip(text, charactersMax),
     ...(error && {

@@ -42,6 +42,19 @@ describe('a run that succeeds', () => {
     ]);
   });
 
+  test('is verified at each destination in its own way', async () => {
+    const places = [new MemoryDestination('sampled'), new MemoryDestination('whole')].map((place) =>
+      failing(place),
+    );
+    await using under = await openArea({
+      verify: ({ description }) => (description === places[1]?.description ? 'full' : 'sample'),
+    });
+    await backUp(under.area, places);
+    const reads = places.map(({ calls }) => calls.filter((call) => /^read .*zst$/.test(call)).length);
+    // Beginning, middle and end of each of three segments; or each of them once.
+    expect(reads).toEqual([9, 3]);
+  });
+
   test('stores exactly the bytes of its segments', async () => {
     await using under = await openArea();
     const place = new MemoryDestination();

@@ -59,7 +59,7 @@ export function commonDestinationFields(o: { readonly takesCredentials: boolean 
     ).exactOptional(),
     verify: choice(
       ['sample', 'full'],
-      'how what was stored is compared with what was sent, where the place keeps no checksum: pieces of it, which is the default, or all of it read back',
+      'how what was stored is compared with what was sent: by the checksum that the place keeps, else by pieces that are read back (sample, which is the default), or by reading all of it back (full)',
     ).exactOptional(),
   };
 }

@@ -6,7 +6,13 @@ const contract = ['packages/*/src/**/*.contract.test.ts', 'test/**/*.contract.te
 const servers = { globalSetup: ['packages/testing/src/servers/global-setup.ts'] };
 
 /** What all projects share. A test that fails once is a bug: nothing is tried again. */
-const strict = { pool: 'forks', retry: 0, allowOnly: false } as const;
+const strict = {
+  pool: 'forks',
+  retry: 0,
+  allowOnly: false,
+  // What is waited for comes when the machine gets to it: a limit only ends what would never come.
+  expect: { poll: { timeout: 30_000, interval: 10 } },
+} as const;
 
 export default defineConfig({
   test: {
@@ -18,8 +24,8 @@ export default defineConfig({
           name: 'unit',
           include: ['packages/*/src/**/*.test.ts', 'test/**/*.test.ts'],
           exclude: ['**/node_modules/**', ...contract, ...e2e],
-          testTimeout: 10_000,
-          hookTimeout: 10_000,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
           // vitest's own choice is one less than there are cores: a single worker on a small machine.
           maxWorkers: Math.max(2, availableParallelism()),
           sequence: { groupOrder: 1 },

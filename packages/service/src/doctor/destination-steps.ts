@@ -55,7 +55,7 @@ export class DestinationSteps {
         check: 'delete it',
         run: (o) => this.#delete(o),
         ifRefused:
-          'retention cannot be done with these credentials, and what a failed run has stored stays until others remove it',
+          'retention cannot be done like this, and what a failed run has stored stays until it is removed in another way',
       },
       { check: 'cold storage', run: async () => this.#cold() },
       { check: 'free space', run: async () => freeSpaceOf(this.#destination) },

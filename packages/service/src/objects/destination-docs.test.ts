@@ -14,7 +14,7 @@ function names(text: string, field: string): boolean {
   return new RegExp(`(?<![\\w.-])${field}(?=[\`:=])`).test(text);
 }
 
-describe.each(declaredDestinations)('docs/destinations/$type.md', ({ type, declared }) => {
+describe.each(declaredDestinations)('the page of $type in docs/destinations', ({ type, declared }) => {
   it(`is there, shows how a ${type} is declared, and is found from the page of all destinations`, async () => {
     expect(await page(`${type}.md`)).toMatch(new RegExp(`^ *type: ${type}$`, 'm'));
     expect(await page('README.md')).toContain(`[${type}](${type}.md)`);

@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these placeholders are Holdfast's own
 import { describe, expect, it } from 'vitest';
+import { declaredDestinations } from './declared-drivers.ts';
 import { problemsOf, shop } from './objects.fixture.ts';
 import { parseObjects } from './parse-objects.ts';
 import { testRules } from './schedule-rules.fixture.ts';
@@ -159,10 +160,11 @@ describe('a bad source', () => {
 describe('a bad destination', () => {
   const destination = (fields: string): string => shop.replace(/(?<=near: ).*/, fields);
   const at = 'o.yaml:4';
+  const types = declaredDestinations.map(({ type }) => type).join(' or ');
   it.each([
     [
       '{ type: s4 }',
-      `${at}:17: destinations.near.type: expected a type of destination, folder or s3 or azure or sftp or ftp, not "s4"; did you mean s3?`,
+      `${at}:17: destinations.near.type: expected a type of destination, ${types}, not "s4"; did you mean s3?`,
     ],
     [
       '{ type: folder }',
@@ -248,7 +250,7 @@ describe('a bad task', () => {
     [`{ ${good}, blackout: {} }`, `${field('blackout')}: expected a list of windows`],
     [
       `{ ${good}, retention: {} }`,
-      `${at}:${column}: tasks.orders.retention: is not known; known are source, type, full, incremental, timezone, destinations, require, disabled, jitter, blackout, overdueAfter, behindAfter`,
+      `${at}:${column}: tasks.orders.retention: is not known; known are source, type, full, incremental, timezone, destinations, require, disabled, jitter, blackout, overdueAfter, behindAfter, staging`,
     ],
     [
       '{ source: orders, destinations: [near, far] }',

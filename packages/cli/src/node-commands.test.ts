@@ -145,7 +145,7 @@ it('run warns of destinations that do not have the backup yet, and ends well', a
   await using asking = await ExampleNode.start({ getRun: [ended] });
   const { code, out, err } = await holdfast(['run', 'orders'], asking);
   expect(code).toBe(0);
-  expect(out).toMatch(/4\.7 s; far is behind\n$/);
+  expect(out).toMatch(/4\.7 s; left far behind\n$/);
   expect(err).toContain('warning: far does not have it yet: far does not answer; it catches up\n');
 });
 
@@ -155,7 +155,7 @@ it('history says which destinations were left behind', async () => {
   await using asking = await ExampleNode.start({
     listRuns: [{ runs: [{ ...run, destinations }], more: false }],
   });
-  expect((await holdfast(['history'], asking)).out).toContain('/0003 (far behind)\n');
+  expect((await holdfast(['history'], asking)).out).toContain('/0003 (left far behind)\n');
 });
 
 it('destinations shows what each lacks, and why', async () => {

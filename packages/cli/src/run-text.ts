@@ -47,11 +47,11 @@ export function describeRun(run: RunView, colors: Colors): string {
   return `${colors.bold(what)}${behind}`;
 }
 
-/** `; far is behind`: the backup is good all the same. */
+/** `; left far behind`: the backup is good all the same, and far may have caught up since. */
 function behindText({ destinations }: RunView): string {
   const behind = destinations.filter(({ state }) => state === 'behind').map(({ name }) => name);
   if (behind.length === 0) return '';
-  return `; ${behind.join(', ')} ${behind.length === 1 ? 'is' : 'are'} behind`;
+  return `; left ${behind.join(', ')} behind`;
 }
 
 /** `copying orders to far: uploading 20.0 kB of 40.1 kB, 10.0 kB/s, 4.1 s left`, of the backup that is on its way. */

@@ -178,7 +178,9 @@ export class RunProgress {
   }
 
   get #sending(): UploadProgress[] {
-    return [...this.#uploads.values()].filter(({ event }) => event.state !== 'failed');
+    return [...this.#uploads.values()].filter(
+      ({ event: { state } }) => state !== 'failed' && state !== 'behind',
+    );
   }
 
   #expectedBytes(upload: UploadProgress): number {

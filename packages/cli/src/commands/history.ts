@@ -57,10 +57,10 @@ function historyTable(runs: readonly RunView[]): string {
   );
 }
 
-/** The backup, and who has no copy of it yet. */
+/** The backup, and who had no copy of it when the run ended. */
 function made({ backup, destinations }: RunView): string | undefined {
   const behind = destinations.filter(({ state }) => state === 'behind').map(({ name }) => name);
-  return backup !== undefined && behind.length > 0 ? `${backup} (${behind.join(', ')} behind)` : backup;
+  return backup !== undefined && behind.length > 0 ? `${backup} (left ${behind.join(', ')} behind)` : backup;
 }
 
 export async function runLogs({ values, operands }: Call<typeof logs>, context: Context): Promise<number> {

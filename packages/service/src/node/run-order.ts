@@ -43,6 +43,7 @@ export function runOrder(
       require: spec.require,
       // The backup exists then, and a slow destination must not hold up the next run; it catches up.
       late: 'leave',
+      ...(spec.staging === 'stream' && { passage: true }),
       ...(o.workers !== undefined && { workers: o.workers }),
       ...(o.stagingBytesMax !== undefined && { stagingBytesMax: o.stagingBytesMax }),
       ...(o.nodeRate && { nodeRate: o.nodeRate }),

@@ -175,7 +175,7 @@ describe('a run', () => {
         'stands for 2 more occurrences that passed without a run',
         'something',
         'gap: the log was lost',
-        'destination far does not have it yet: down; it catches up',
+        'destination far was left behind: down; it catches up',
       ],
     });
     expect(view.destinations).toEqual([

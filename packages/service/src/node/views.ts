@@ -187,9 +187,7 @@ function noticesOf({ made, missed }: RunRecord): string[] {
   if (made?.gap !== undefined) notices.push(`gap: ${made.gap}`);
   for (const { name, stored, error } of made?.destinations ?? [])
     if (!stored)
-      notices.push(
-        `destination ${name} does not have it yet${error ? `: ${error.message}` : ''}; it catches up`,
-      );
+      notices.push(`destination ${name} was left behind${error ? `: ${error.message}` : ''}; it catches up`);
   return notices;
 }
 

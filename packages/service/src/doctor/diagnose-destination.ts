@@ -77,7 +77,7 @@ async function timed(
   const startedMs = clock.elapsed();
   const tookMs = (): number => Math.round(clock.elapsed() - startedMs);
   try {
-    using limit = deadline(clock, stepMaxMs, `to ${check}`);
+    using limit = deadline(clock, stepMaxMs, `the step "${check}"`);
     const outcome = await run({ clock, signal: AbortSignal.any([signal, limit.signal]) });
     return outcome === undefined ? undefined : { ...findingOf(check, outcome), tookMs: tookMs() };
   } catch (caught) {

@@ -45,6 +45,8 @@ export interface DeclaredTask {
   readonly overdueAfter?: string;
   /** How long a destination may be behind before that is told. A duration; an hour by default. */
   readonly behindAfter?: string;
+  /** `stream`: a backup need not fit into staging; its segments go as soon as every destination holds them. */
+  readonly staging?: 'whole' | 'stream';
 }
 
 /** A weekly window, in the task's time zone; `to` before `from` ends on the next day. */

@@ -27,6 +27,8 @@ import type {
 } from './run-request.ts';
 import { openSpillDirectory } from './spill-directory.ts';
 
+/** How much of a backup that passes through staging lies there at once: some segments of each worker thread. */
+const passageBytes = 512 * 1024 * 1024;
 /** How long a run waits for room in staging that other runs have. */
 const roomWaitMaxMs = 10 * 60_000;
 
@@ -70,6 +72,7 @@ async function performBackup(run: BackupRun, o: PerformOptions): Promise<BackupR
     require,
     late,
     roomWaitMaxMs,
+    ...(run.passage && { passageBytes }),
     verify: verify.of,
     ...(stagingBytesMax !== undefined && { bytesMax: stagingBytesMax }),
   });

@@ -26,6 +26,8 @@ export interface BackupRun {
   readonly require?: 'all' | number;
   /** Whether the run waits for destinations that are late when enough hold the backup; undefined: it waits. */
   readonly late?: 'wait' | 'leave';
+  /** A backup need not fit into staging: it passes through. */
+  readonly passage?: boolean;
   /** What all runs together may use of the staging folder's disk. */
   readonly stagingBytesMax?: number;
   /** How fast all its destinations together may be: this run's share of what its node may. */

@@ -42,6 +42,10 @@ const task = z
     behindAfter: duration
       .exactOptional()
       .describe('how long a destination may be behind before that is told; an hour by default'),
+    staging: z
+      .enum(['whole', 'stream'])
+      .exactOptional()
+      .describe('whether a backup lies whole in staging before it is pushed, or passes through'),
   })
   .describe('An ongoing backup task, as declared.');
 

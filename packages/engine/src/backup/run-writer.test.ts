@@ -27,7 +27,7 @@ beforeEach(async () => {
 afterEach(() => folder[Symbol.asyncDispose]());
 
 function writerOf(segmentBytesTarget: number, workersMax = 2): RunWriter {
-  const stage: Pick<Stage, 'directory' | 'push'> = {
+  const stage: Pick<Stage, 'directory' | 'push' | 'room'> = {
     directory: folder.path,
     push: (segment) => void pushed.push(segment),
     room: async () => undefined,

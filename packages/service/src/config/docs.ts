@@ -195,6 +195,7 @@ tasks:
       - { days: [mon, tue, wed, thu, fri], from: "08:00", to: "09:30" }
     overdueAfter: 1h
     behindAfter: 6h
+    staging: stream
 notifications:
   on-call: { type: webhook, url: "https://alerts.example/holdfast", secret: "$\{file:/run/secrets/hook}" }
   dba:

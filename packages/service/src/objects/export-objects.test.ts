@@ -106,6 +106,7 @@ function taskAmong(sources: string[], destinations: string[]): fc.Arbitrary<Decl
       ),
       overdueAfter: maybe(fc.constant('14d')),
       behindAfter: maybe(fc.constant('6h')),
+      staging: maybe(fc.constantFrom('whole', 'stream')),
     })
     .map(
       (task) => Object.fromEntries(Object.entries(task).filter(([, value]) => value !== undefined)) as never,

@@ -101,6 +101,10 @@ function taskTable(rules: ScheduleRules) {
       { least: '1m', most: '366d' },
       'how long a destination may lack a backup that counts before that is told; an hour if it is left out',
     ).exactOptional(),
+    staging: choice(
+      ['whole', 'stream'],
+      'whether a backup lies whole in staging before it is pushed, or passes through: for disks that are smaller than it',
+    ).exactOptional(),
   };
   const blackoutProblem = asProblem(rules.assertBlackout ?? (() => undefined));
   return group(shape, 'An ongoing backup task').superRefine((task, context) => {

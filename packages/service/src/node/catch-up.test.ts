@@ -49,10 +49,11 @@ beforeEach(async () => {
   running = Promise.resolve();
   const two = { destinations: ['near', 'far'], require: 1 } as const;
   await bench.declare(
-    { shop: two, crm: two, off: { destinations: ['near', 'off'], require: 1 } },
+    { shop: two, crm: two, sales: two, off: { destinations: ['near', 'off'], require: 1 } },
     { chat: { type: 'webhook', url: 'https://chat.example' } },
   );
-  for (const task of ['shop', 'crm', 'off']) await bench.ledger.adoptTask(task, 'node-a', { signal });
+  for (const task of ['shop', 'crm', 'sales', 'off'])
+    await bench.ledger.adoptTask(task, 'node-a', { signal });
   open();
 });
 
@@ -188,6 +189,15 @@ describe('a destination that is behind', () => {
     expect(works.begun.map(({ run: { request } }) => request.task)).toEqual(['shop', 'crm']);
   });
 
+  it('does not wait for a copy that another node has taken over in the meantime', async () => {
+    await start();
+    for (const task of ['shop', 'crm', 'sales']) await run(task, ['near']);
+    await bench.ledger.moveTask('crm', 'node-b', { signal });
+    works.last.succeed();
+    await bench.pass(0);
+    expect(works.begun.map(({ run: { request } }) => request.task)).toEqual(['shop', 'sales']);
+  });
+
   it('is left alone while it is disabled', async () => {
     await start();
     await run('off', ['near'], ['near', 'off']);
@@ -220,6 +230,19 @@ describe('a node', () => {
     open();
     await start();
     expect(works.begun).toHaveLength(1);
+  });
+
+  it('whose store does not answer tries again after the waits, not all the time', async () => {
+    await start();
+    await run('shop', ['near']);
+    await failLast();
+    bench.fault.step = (verb) => (verb === 'get' ? 'unavailable' : 'ok');
+    await bench.pass(minuteMs);
+    await bench.pass(minuteMs);
+    expect(works.begun).toHaveLength(1);
+    bench.fault.step = () => 'ok';
+    await bench.pass(minuteMs);
+    expect(works.begun).toHaveLength(2);
   });
 
   it('whose store does not take the good end of a copy finds out later that nothing is lacking', async () => {

@@ -11,7 +11,7 @@ import type { CopyReport } from '@holdfast/engine';
 import type { Logger } from 'pino';
 import type { DestinationTotals } from '../metrics/destination-totals.ts';
 import { messagesOfCaughtUp } from './alerts.ts';
-import { CopyJob, type ExecuteCopy, keyOf } from './copy-job.ts';
+import { CopyJob, type ExecuteCopy, keyOf, type Standing } from './copy-job.ts';
 import { type CopyOrder, type CopyWish, copyOrder } from './copy-order.ts';
 import { Poke } from './poke.ts';
 import type { Ending, Service } from './supervisor.ts';
@@ -43,15 +43,12 @@ const waitMaxMs = 15 * 60_000;
 /** How long the store may take to hear of a copy's end. */
 const tellMaxMs = 5_000;
 
-/** When a destination is tried again, and what would change that. */
+/** When a destination is tried again, unless it stands otherwise by then. */
 interface Tried {
   readonly failures: number;
   /** Of the monotonic clock. */
   readonly dueMs: number;
-  /** Another one: it had caught up in between. */
-  readonly sinceMs: number | undefined;
-  /** Another one: a run has stored something there. */
-  readonly lastGoodRun: string | undefined;
+  readonly standing: Standing;
 }
 
 /**
@@ -95,12 +92,13 @@ export class CatchUp implements Service {
     copyOrder(view.objects.value, wish, this.#o);
     const active = this.active(wish);
     if (active) return { copy: active, already: true };
+    const standing = standingOf(view.task(wish.task)?.value, wish.to);
     if (!this.#open)
       throw new HoldfastError('unavailable', 'the node copies nothing now: it starts or stops', {
         hint: 'ask again when it is ready',
       });
     return {
-      copy: this.#add(new CopyJob(wish, { trigger: 'manual', clock })),
+      copy: this.#add(new CopyJob(wish, { trigger: 'manual', standing, clock })),
       already: false,
     };
   }
@@ -145,20 +143,22 @@ export class CatchUp implements Service {
     for (const [task, { value }] of view.tasks) {
       const spec = tasks[task];
       if (!spec || value.node !== node) continue;
-      for (const [to, { sinceMs }] of Object.entries(value.behind ?? {})) {
+      for (const to of Object.keys(value.behind ?? {})) {
         if (!spec.destinations.includes(to) || destinations[to]?.disabled || this.active({ task, to }))
           continue;
-        const dueMs = this.#dueMs(keyOf({ task, to }), sinceMs, value.lastGoodAt[to]?.run);
+        const standing = standingOf(value, to);
+        const dueMs = this.#dueMs(keyOf({ task, to }), standing);
         if (dueMs > clock.elapsed()) nextMs = Math.min(nextMs, dueMs);
-        else this.#add(new CopyJob({ task, to, chains: 'lacking' }, { trigger: 'behind', clock }));
+        else this.#add(new CopyJob({ task, to, chains: 'lacking' }, { trigger: 'behind', standing, clock }));
       }
     }
     return nextMs;
   }
 
-  #dueMs(key: string, sinceMs: number, lastGoodRun: string | undefined): number {
+  #dueMs(key: string, { sinceMs, lastGoodRun }: Standing): number {
     const tried = this.#tried.get(key);
-    const isNews = tried && (tried.sinceMs !== sinceMs || tried.lastGoodRun !== lastGoodRun);
+    const isNews =
+      tried && (tried.standing.sinceMs !== sinceMs || tried.standing.lastGoodRun !== lastGoodRun);
     return tried && !isNews ? tried.dueMs : Number.NEGATIVE_INFINITY;
   }
 
@@ -187,7 +187,7 @@ export class CatchUp implements Service {
       asOf = (await ledger.task(task, { signal: job.signal }))?.value;
       // What was seen may be old.
       const isWanted = asOf?.node === node && asOf.behind?.[to] !== undefined;
-      if (job.trigger === 'behind' && !isWanted) return this.#forget(job, asOf);
+      if (job.trigger === 'behind' && !isWanted) return this.#forget(job);
       const order = copyOrder(view.objects.value, job.wish, this.#o);
       job.state = 'running';
       job.startedAtMs = clock.now();
@@ -220,9 +220,10 @@ export class CatchUp implements Service {
   }
 
   /** Nothing is to be done any more. */
-  #forget(job: CopyJob, record: TaskRecord | undefined): void {
-    this.#remember(job, record, 0);
+  #forget(job: CopyJob): void {
+    this.#remember(job, 0);
     this.#jobs.delete(job.key);
+    this.#startWhatMay();
     this.#poke.now();
   }
 
@@ -234,8 +235,9 @@ export class CatchUp implements Service {
     job.state = error === undefined ? 'succeeded' : stopped ? 'cancelled' : 'failed';
     if (error) job.error = error.toRecord();
     else job.progress.complete();
-    const failures = error ? (this.#tried.get(job.key)?.failures ?? 0) + 1 : 0;
-    this.#remember(job, asOf, failures);
+    const before = this.#tried.get(job.key)?.failures ?? 0;
+    const failures = error ? before + (stopped ? 0 : 1) : 0;
+    this.#remember(job, failures);
     if (!stopped) await this.#keep(job, asOf);
     this.#jobs.delete(job.key);
     this.#ended.set(job.key, job);
@@ -243,15 +245,10 @@ export class CatchUp implements Service {
     this.#poke.now();
   }
 
-  #remember({ key, wish }: CopyJob, asOf: TaskRecord | undefined, failures: number): void {
+  #remember({ key, standing }: CopyJob, failures: number): void {
     // Also after a good end: until this node has seen it, the destination looks as if it were still behind.
     const waitMs = Math.min(firstWaitMs * 2 ** Math.max(0, failures - 1), waitMaxMs);
-    this.#tried.set(key, {
-      failures,
-      dueMs: this.#o.clock.elapsed() + waitMs,
-      sinceMs: asOf?.behind?.[wish.to]?.sinceMs,
-      lastGoodRun: asOf?.lastGoodAt[wish.to]?.run,
-    });
+    this.#tried.set(key, { failures, dueMs: this.#o.clock.elapsed() + waitMs, standing });
   }
 
   /** What is not kept is found out again by the next try, which sends nothing twice. */
@@ -319,4 +316,8 @@ export class CatchUp implements Service {
       `${to} could not be brought up to date: ${error.message}; it is tried again`,
     );
   }
+}
+
+function standingOf(record: TaskRecord | undefined, to: string): Standing {
+  return { sinceMs: record?.behind?.[to]?.sinceMs, lastGoodRun: record?.lastGoodAt[to]?.run };
 }

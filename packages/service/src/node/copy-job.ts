@@ -12,11 +12,20 @@ export type ExecuteCopy = (run: CopyRun, o: ExecuteOptions) => Promise<CopyRepor
 export type CopyTrigger = 'behind' | 'manual';
 export type CopyState = 'waiting' | 'running' | 'succeeded' | 'failed' | 'cancelled';
 
+/** How a destination stood with a task when a copy was decided on; another answer later is a reason to look again. */
+export interface Standing {
+  /** Since when it is behind: another moment, and it had caught up in between. */
+  readonly sinceMs: number | undefined;
+  /** The last run that stored something there: another one, and it has been reached. */
+  readonly lastGoodRun: string | undefined;
+}
+
 /** Backups on their way from one destination of a task to another. Known as long as the node works; nothing durable. */
 export class CopyJob {
   readonly id: string;
   readonly wish: CopyWish;
   readonly trigger: CopyTrigger;
+  readonly standing: Standing;
   readonly progress: RunProgress;
   readonly createdAtMs: number;
   readonly #abort = new AbortController();
@@ -29,9 +38,13 @@ export class CopyJob {
   error?: ErrorRecord;
   work?: Promise<void>;
 
-  constructor(wish: CopyWish, o: { readonly trigger: CopyTrigger; readonly clock: Clock }) {
+  constructor(
+    wish: CopyWish,
+    o: { readonly trigger: CopyTrigger; readonly standing: Standing; readonly clock: Clock },
+  ) {
     this.wish = wish;
     this.trigger = o.trigger;
+    this.standing = o.standing;
     this.createdAtMs = o.clock.now();
     this.id = runId(`${wish.task}-to-${wish.to}`, this.createdAtMs);
     this.progress = new RunProgress({ clock: o.clock });

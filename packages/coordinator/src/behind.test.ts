@@ -61,6 +61,14 @@ describe('a destination that lacks a backup', () => {
     expect(second.lastGoodAt.far?.backup).toBe('d/0000');
   });
 
+  it('that may only be written to is no longer behind once it has a new chain', () => {
+    const blind = copyFailed(first, 'far', { error: { code: 'permission_denied', message: 'no' }, nowMs: 1 });
+    const more = { backup: 'c/0001', scope: 'incremental', destinations: everywhere } as const;
+    expect(ran(blind, 20_000, result(more)).behind?.far?.backups).toBe(1);
+    const full = ran(blind, 20_000, result({ backup: 'd/0000', destinations: everywhere }));
+    expect(full).not.toHaveProperty('behind');
+  });
+
   it('has tries that are counted, with the last error', () => {
     const error: ErrorRecord = { code: 'timeout', message: 'no answer' };
     const tried = copyFailed(copyFailed(first, 'far', { error: down, nowMs: 1 }), 'far', { error, nowMs: 2 });

@@ -13,13 +13,17 @@ interface Left {
 
 /**
  * A run has made a backup that some destinations lack. One that was behind before stays so, even where it has this
- * backup: what it lacks of the past only a copy finds out.
+ * backup: what it lacks of the past only a copy finds out. Where no copy may look, a whole new chain is as much as can be
+ * known.
  */
 export function leftBehind({ behind = {}, run, made, nowMs }: Left): BehindField {
   const next: Record<string, Behind> = { ...behind };
-  for (const { name, behind: lacks, error } of made.destinations) {
-    if (!lacks) continue;
+  const isNewChain = made.scope === 'full' && made.outcome !== 'unchanged';
+  for (const { name, stored, behind: lacks, error } of made.destinations) {
     const before = next[name];
+    if (stored && isNewChain && before?.tries && before.error?.code === 'permission_denied')
+      delete next[name];
+    if (!lacks) continue;
     // Where nothing was made, nothing more is lacking than before.
     const more = made.outcome === 'unchanged' ? 0 : 1;
     next[name] = before

@@ -105,6 +105,7 @@ export class Month {
     this.#often(hourMs, allMs, () => this.#proveNobodyIsLost());
     this.#often(6 * dayMs, faultsEndMs, () => this.#proveAll(false));
     this.#often(dayMs, allMs, () => this.#dropOldChains());
+    this.#often(12 * hourMs, allMs, () => this.#mend());
     this.#at(faultsEndMs, () => this.#endFaults());
   }
 
@@ -281,6 +282,20 @@ export class Month {
         if (everywhere && !proven) throw new Error(`${task} has no backup at ${name}`);
       }
     }
+  }
+
+  /** What a place damaged is never written over: a person deletes it, as the error says, and it is copied anew. */
+  #mend(): void {
+    const { world } = this;
+    for (const { task, behind = {} } of world.laws.tasks.values())
+      for (const [name, { error }] of Object.entries(behind)) {
+        const found = /damaged copy of chain (\S+): (\S+) has another size/.exec(error?.message ?? '');
+        if (!found) continue;
+        const key = `${task}/${found[1]}/${found[2]}`;
+        world.note(`${key} is deleted at ${name}`);
+        world.destinations[name as 'near' | 'far'].objects.delete(key);
+        world.count('mended');
+      }
   }
 
   /** Retention, as a person would do it: all but the newest chains, and those that are named as good. */

@@ -1,4 +1,6 @@
+import { ClientRequest } from 'node:http';
 import { Readable } from 'node:stream';
+import { TLSSocket } from 'node:tls';
 import { abortError, type Clock, type Sig, throwIfAborted } from '@holdfast/core';
 
 /** How much of a body the client may take before the network has taken it. */
@@ -73,6 +75,7 @@ export async function sendOutgoing<T>(o: Outgoing<T>): Promise<T> {
     if (last) yield last;
   }
   const body = Readable.from(held(), { objectMode: false, highWaterMark: aheadBytes });
+  late.signal.addEventListener('abort', resetterOf(body), { once: true });
   body.on('error', (error) => {
     // The client does not look at the errors of a body: it would wait for ever.
     failure ??= { error };
@@ -87,6 +90,25 @@ export async function sendOutgoing<T>(o: Outgoing<T>): Promise<T> {
   } finally {
     body.destroy();
   }
+}
+
+/**
+ * Ends the connection of the request that the client pipes the body into so that what the kernel has taken, and not yet
+ * sent, is dropped. A connection that is only closed delivers it: a server that was silent for a while would store the
+ * object later on. Where it is encrypted nobody but the kernel can do so, and what it has taken may still arrive.
+ */
+function resetterOf(body: Readable): () => void {
+  let request: NodeJS.WritableStream | undefined;
+  const pipe = body.pipe.bind(body);
+  body.pipe = (destination, o) => {
+    request = destination;
+    return pipe(destination, o);
+  };
+  return () => {
+    // One that was answered has given its connection back, perhaps to another request.
+    if (!(request instanceof ClientRequest) || request.destroyed) return;
+    if (request.socket && !(request.socket instanceof TLSSocket)) request.socket.resetAndDestroy();
+  };
 }
 
 /** Asks for what cannot be taken back. An abort before stops it; one after waits for the answer. */

@@ -29,7 +29,7 @@ import { payloadHash } from './payload-hash.ts';
 import { discard, takeUnfinished } from './unfinished.ts';
 
 /** What all writes of a destination keep in memory together. */
-const bufferBytesMax = 96 * 1_048_576;
+const bufferBytesMax = 64 * 1_048_576;
 /** What is no larger gets a buffer of its own size, so that many small objects do not wait for one another. */
 const smallBytesMax = 1_048_576;
 
@@ -75,7 +75,7 @@ export class S3Writer {
       sizeBytes === undefined
         ? planOfUnknown(partBytes, { equal: wantsEqualParts(endpoint) })
         : planOf(sizeBytes, partBytes);
-    if (ifAbsent && (await this.#look(name, o))) throw this.#taken(key);
+    if (ifAbsent && !this.#isDecidedAtOnce(o, plan) && (await this.#look(name, o))) throw this.#taken(key);
     const broken = new AbortController();
     const signal = AbortSignal.any([o.signal, broken.signal]);
     const fail = (error: unknown): void => broken.abort(this.#calls.told(`write ${key}`, o, error));
@@ -90,15 +90,21 @@ export class S3Writer {
     }
   }
 
+  /** One request stores it and says whether the key was free: to ask before would cost another round trip. */
+  #isDecidedAtOnce({ sizeBytes }: WriteOptions, plan: PartPlan): boolean {
+    return this.conditional === true && sizeBytes !== undefined && isSingle(plan, sizeBytes);
+  }
+
   async #store(job: Job): Promise<ObjectInfo> {
     const { reader, plan, sizeBytes } = job;
-    if (job.resumable && plan.partCount === 1) await this.#takeUnfinished(job);
-    const small = Buffer.allocUnsafe(Math.min(sizeBytes ?? smallBytesMax, smallBytesMax));
-    const length = await reader.fill(small);
-    if (await reader.isAtEnd()) return this.#put(job, small.subarray(0, length));
-    reader.unread(small);
-    const large = plan.sizeOf(1) > bufferedPartBytesMax && sizeBytes !== undefined;
-    if (large || (plan.partCount !== undefined && plan.partCount > 1)) return this.#putParts(job, undefined);
+    if (sizeBytes === undefined || sizeBytes <= smallBytesMax) {
+      const small = Buffer.allocUnsafe(sizeBytes ?? smallBytesMax);
+      const length = await reader.fill(small);
+      if (await reader.isAtEnd()) return this.#put(job, small.subarray(0, length));
+      reader.unread(small);
+    }
+    if (sizeBytes !== undefined && !isSingle(plan, sizeBytes)) return this.#putParts(job, undefined);
+    // What an unfinished write of another size has left stays until `delete`: to look for it each time costs a request.
     const size = plan.sizeOf(1);
     const buffer = await this.#buffers.acquire(size, job);
     let owned = true;
@@ -309,6 +315,11 @@ export class S3Writer {
   #taken(key: string): HoldfastError {
     return new HoldfastError('conflict', `${key} is already there in ${this.#calls.place}`);
   }
+}
+
+/** Whether an object of known size goes by one request: parts that are too large for memory are sent as they come. */
+function isSingle(plan: PartPlan, sizeBytes: number): boolean {
+  return plan.partCount === 1 && (sizeBytes <= smallBytesMax || plan.sizeOf(1) <= bufferedPartBytesMax);
 }
 
 /** A server that does not know the condition says so, in one of several ways. */

@@ -66,6 +66,21 @@ test('a reset in the middle of a write is unavailable, and a resumable write sen
   expect(await openUploads(bucket)).toBe(0);
 });
 
+test('what a large object has left when it broke off goes with delete, also after a small one of its key', async () => {
+  await using proxy = await TcpProxy.open(server.port);
+  const bucket = await server.createBucket();
+  await using place = await open(proxy.port, { bucket });
+  proxy.cutAfter(27 * mebibyte);
+  await failureOf(place.write('k', bodyOf(bytes), said));
+  expect(await openUploads(bucket)).toBe(1);
+  const small = bytes.subarray(0, 3 * mebibyte);
+  const its = { signal, resumable: true, sizeBytes: small.length, sha256: sha256Of(small) };
+  await place.write('k', bodyOf(small), its);
+  expect(sha256Of(await collect(place.read('k', { signal })))).toBe(its.sha256);
+  await place.delete('k', { signal });
+  expect([await openUploads(bucket), await listedKeys(place)]).toEqual([0, []]);
+});
+
 test('a reset in the middle of a write that is not resumable leaves nothing', async () => {
   await using proxy = await TcpProxy.open(server.port);
   const bucket = await server.createBucket();

@@ -189,9 +189,9 @@ export class FolderDestination implements Destination {
       const files = this.#files.until(o.signal);
       await this.#root.check(files);
       await this.#assertNoLinks(files, parts.slice(0, -1));
-      if (!(await lstatFile(files, path))) return;
       throwIfAborted(o.signal);
-      await this.#files.remove(path);
+      if (await lstatFile(files, path)) await this.#files.remove(path);
+      // Also where there is none: a write that was stopped may have made folders for it.
       await this.#leave(dirname(path));
     });
   }

@@ -40,10 +40,30 @@ export function fstat(lease: Lease, handle: Buffer): Promise<Stats> {
   return lease.call<Stats>((sftp, done) => sftp.fstat(handle, done));
 }
 
-/** Puts what was written on the server's disk, where the server can be asked to. */
-export async function fsync(lease: Lease, handle: Buffer): Promise<void> {
-  if (!lease.connection.extensions.fsync) return;
+async function fsync(lease: Lease, handle: Buffer): Promise<void> {
   await lease.call((sftp, done) => sftp.ext_openssh_fsync(handle, done));
+}
+
+/**
+ * Puts what was written on the server's disk, says how much it is, and closes the file, whatever comes of it. In one
+ * round trip where the server can be asked to: those that can work in the order in which they were asked.
+ */
+export async function finishFile(lease: Lease, handle: Buffer): Promise<Stats> {
+  if (!lease.connection.extensions.fsync) {
+    const [found] = await Promise.allSettled([fstat(lease, handle)]);
+    await close(lease, handle);
+    if (found.status === 'rejected') throw found.reason;
+    return found.value;
+  }
+  const [synced, found, closed] = await Promise.allSettled([
+    fsync(lease, handle),
+    fstat(lease, handle),
+    close(lease, handle),
+  ]);
+  if (synced.status === 'rejected') throw synced.reason;
+  if (found.status === 'rejected') throw found.reason;
+  if (closed.status === 'rejected') throw closed.reason;
+  return found.value;
 }
 
 /** The block's bytes are copied before this returns its promise. */

@@ -57,6 +57,11 @@ export class SftpConnection {
     };
     this.writeBytesMax = Math.min(_maxWriteLen ?? blockBytesMin, blockBytesMax);
     this.readBytesMax = Math.min(_maxReadLen ?? blockBytesMin, blockBytesMax);
+    // What a message from the server sets free, such as requests that waited for room, goes to the system together too.
+    socket.prependListener('data', () => {
+      socket.cork();
+      process.nextTick(() => socket.uncork());
+    });
     client.on('error', (error) => this.#lose(error));
     client.on('end', () => this.#lose(new Error('the server ended the connection')));
     client.on('close', () => this.#lose(new Error('the connection was closed')));

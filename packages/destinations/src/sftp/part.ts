@@ -1,4 +1,5 @@
 import { type Sig, throwIfAborted } from '@holdfast/core';
+import type { Stats } from 'ssh2';
 import { close, lstat, mkdir, openNew, openToRead, openToWrite, unlink } from './calls.ts';
 import { download } from './download.ts';
 import { statusOf } from './errors.ts';
@@ -23,14 +24,31 @@ export interface PartOptions {
   readonly sha256: string;
 }
 
-/** What an earlier attempt left of this content, or a new file; what is left of other contents goes. */
-export async function openPart(lease: Lease, root: RemoteRoot, o: PartOptions): Promise<OpenPart> {
+/** Where what earlier attempts left of this content would be, and what is there. */
+export interface FoundPart extends PartOptions {
+  readonly folder: string;
+  readonly name: string;
+  readonly path: string;
+  /** Whether there is a folder of leftovers. */
+  readonly some: boolean;
+  readonly file: Stats | undefined;
+}
+
+/** In one round trip. */
+export async function lookForPart(lease: Lease, root: RemoteRoot, o: PartOptions): Promise<FoundPart> {
   const folder = root.join(partFolder(o.key));
-  if ((await lstat(lease, folder))?.isSymbolicLink()) throw symbolicLink(folder);
   const name = partName(o.sizeBytes, o.sha256);
   const path = `${folder}/${name}`;
-  await removeParts(lease, root, { key: o.key, keep: name });
-  const found = await lstat(lease, path);
+  const [there, file] = await Promise.all([lstat(lease, folder), lstat(lease, path)]);
+  if (there?.isSymbolicLink()) throw symbolicLink(folder);
+  return { ...o, folder, name, path, some: there !== undefined, file };
+}
+
+/** What an earlier attempt left of this content, or a new file; what is left of other contents goes. */
+export async function openPart(lease: Lease, root: RemoteRoot, o: FoundPart): Promise<OpenPart> {
+  const { folder, path, file: found } = o;
+  if (!o.some) return { path, handle: await openNewPart(lease, folder, path), bytes: 0 };
+  await removeParts(lease, root, { key: o.key, keep: o.name });
   if (found?.isFile() && found.size <= o.sizeBytes)
     return { path, handle: await openToWrite(lease, path), bytes: found.size };
   if (found) await unlink(lease, path);
@@ -45,9 +63,10 @@ export async function reopenPart(lease: Lease, part: OpenPart): Promise<OpenPart
 }
 
 async function openNewPart(lease: Lease, folder: string, path: string): Promise<Buffer> {
-  await mkdir(lease, folder).catch(async (error: unknown) => {
-    if (!(await lstat(lease, folder))?.isDirectory()) throw error;
-  });
+  const [made, opened] = await Promise.allSettled([mkdir(lease, folder), openNew(lease, path)]);
+  if (opened.status === 'fulfilled') return opened.value;
+  if (made.status === 'rejected' && !(await lstat(lease, folder))?.isDirectory()) throw made.reason;
+  // The server may have looked for the folder before it made it.
   return openNew(lease, path);
 }
 

@@ -1,6 +1,6 @@
 import { HoldfastError, type Sig, throwIfAborted } from '@holdfast/core';
 import { markerBytesMax, markerName } from '../repository.ts';
-import { close, diskSpace, fstat, fsync, lstat, openNew, openToRead, read, unlink, write } from './calls.ts';
+import { close, diskSpace, finishFile, openNew, openToRead, read, unlink, write } from './calls.ts';
 import { status, statusOf } from './errors.ts';
 import type { RemoteRoot } from './folders.ts';
 import type { Lease } from './pool.ts';
@@ -17,12 +17,15 @@ export interface SmallPlace {
 
 /** The marker's text; undefined when there is none. */
 export async function readMarker(lease: Lease, root: RemoteRoot): Promise<string | undefined> {
-  const path = root.join(markerName);
-  const found = await lstat(lease, path);
-  if (!found) return undefined;
-  const handle = await openToRead(lease, path);
+  let handle: Buffer;
   try {
-    return (await readSome(lease, handle, Math.min(found.size, markerBytesMax))).toString('utf8');
+    handle = await openToRead(lease, root.join(markerName));
+  } catch (error) {
+    if (statusOf(error) === status.noSuchFile) return undefined;
+    throw error;
+  }
+  try {
+    return (await readSome(lease, handle, markerBytesMax)).toString('utf8');
   } finally {
     await close(lease, handle);
   }
@@ -38,9 +41,8 @@ export async function createMarker(
   try {
     const handle = await openNew(lease, temporary);
     await write(lease, handle, { block: Buffer.from(text), at: 0 });
-    await fsync(lease, handle);
-    await close(lease, handle);
-    return await publisher.publishNew(lease, temporary, root.join(markerName));
+    await finishFile(lease, handle);
+    return await publisher.publishNew(lease, { temporary, path: root.join(markerName) });
   } catch (error) {
     await unlink(lease, temporary).catch(() => undefined);
     throw error;
@@ -58,19 +60,20 @@ export async function proveWritable(lease: Lease, { root, publisher }: SmallPlac
   try {
     const handle = await openNew(lease, scratch);
     await write(lease, handle, { block: content, at: 0 });
-    await fsync(lease, handle);
-    const { mtime } = await fstat(lease, handle);
-    await close(lease, handle);
-    const readable = await readsBack(lease, scratch, content);
+    const { mtime } = await finishFile(lease, handle);
+    const sweep = sweepTemporaries(lease, root, { nowSeconds: mtime, signal: o.signal });
+    const [readable] = await together([
+      readsBack(lease, scratch, content),
+      sweep.catch((error: unknown) => {
+        // Who may not list cannot sweep either.
+        if (statusOf(error) !== status.permissionDenied) throw error;
+      }),
+    ]);
     throwIfAborted(o.signal);
     // Publishing shows whether there are second names, before the first object is written.
-    if (!(await publisher.publishNew(lease, scratch, second)))
+    if (!(await publisher.publishNew(lease, { temporary: scratch, path: second })))
       throw new HoldfastError('internal', `${second} is taken`);
     await unlink(lease, second);
-    await sweepTemporaries(lease, root, { nowSeconds: mtime, signal: o.signal }).catch((error: unknown) => {
-      // Who may not list cannot sweep either.
-      if (statusOf(error) !== status.permissionDenied) throw error;
-    });
     return readable;
   } catch (error) {
     for (const path of [scratch, second]) await unlink(lease, path).catch(() => undefined);
@@ -89,6 +92,12 @@ export async function roomWarnings(lease: Lease, root: RemoteRoot): Promise<stri
     `the server's disk is nearly full: ${mebibytes(freeBytes)} of ${mebibytes(totalBytes)} are free; ` +
       'make room, or keep fewer backups',
   ];
+}
+
+/** As `Promise.all`, but nothing of it is under way any more when it rejects. */
+async function together<A, B>(both: readonly [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  await Promise.allSettled(both);
+  return Promise.all(both);
 }
 
 async function readsBack(lease: Lease, path: string, content: Buffer): Promise<boolean> {

@@ -1,9 +1,18 @@
 import { randomBytes } from 'node:crypto';
 import { HoldfastError } from '@holdfast/core';
 import { reservedPrefix } from '../repository.ts';
-import { hardlink, lstat, posixRename, rename, unlink } from './calls.ts';
+import { hardlink, lstat, posixRename, rename, rmdir, unlink } from './calls.ts';
 import { status, statusOf } from './errors.ts';
 import type { Lease } from './pool.ts';
+
+/** Of a file that is finished. */
+export interface Names {
+  readonly temporary: string;
+  /** In which it lies alone, and which goes when it is gone; one with other files in it stays. */
+  readonly folder?: string | undefined;
+  /** The final one. */
+  readonly path: string;
+}
 
 /**
  * Gives a finished temporary file its final name.
@@ -29,13 +38,14 @@ export class Publisher {
   }
 
   /** Says whether it did; in either case the temporary name is gone. */
-  async publishNew(lease: Lease, temporary: string, path: string): Promise<boolean> {
+  async publishNew(lease: Lease, names: Names): Promise<boolean> {
+    const { temporary, path } = names;
     this.learn(lease);
     if (this.#links) {
       try {
         await hardlink(lease, temporary, path);
         // It is stored: that its other name stays for a day harms nobody.
-        await unlink(lease, temporary).catch(() => undefined);
+        await leaving(lease, names, unlink(lease, temporary)).catch(() => undefined);
         return true;
       } catch (error) {
         const code = statusOf(error);
@@ -47,15 +57,19 @@ export class Publisher {
         // There are file systems without second names.
       }
     }
-    const published = await this.#alone(path, () => lookAndRename(lease, temporary, path));
+    const act = (): Promise<boolean> => lookAndRename(lease, temporary, path);
+    const published = await leaving(lease, names, this.#alone(path, act));
     this.#links = false;
     return published;
   }
 
   /** Replaces what has the name, in one step where the server can. */
-  async replace(lease: Lease, temporary: string, path: string): Promise<void> {
-    if (lease.connection.extensions.posixRename) return posixRename(lease, temporary, path);
-    await this.#alone(path, () => moveAside(lease, temporary, path));
+  async replace(lease: Lease, names: Names): Promise<void> {
+    const { temporary, path } = names;
+    const moved = lease.connection.extensions.posixRename
+      ? posixRename(lease, temporary, path)
+      : this.#alone(path, () => moveAside(lease, temporary, path));
+    await leaving(lease, names, moved);
   }
 
   /** One after the other. */
@@ -69,6 +83,19 @@ export class Publisher {
       if (this.#taken.get(path) === mine) this.#taken.delete(path);
     }
   }
+}
+
+/**
+ * Asks for the folder to go in the same breath as for the file that is in it; it stays as long as the file does. A
+ * server that works in another order is asked once more.
+ */
+async function leaving<T>(lease: Lease, { folder }: Names, going: Promise<T>): Promise<T> {
+  if (folder === undefined) return going;
+  const [gone, left] = await Promise.allSettled([going, rmdir(lease, folder)]);
+  if (gone.status === 'rejected') throw gone.reason;
+  // Stored or not, this changes nothing of it.
+  if (left.status === 'rejected') await rmdir(lease, folder).catch(() => undefined);
+  return gone.value;
 }
 
 async function lookAndRename(lease: Lease, temporary: string, path: string): Promise<boolean> {

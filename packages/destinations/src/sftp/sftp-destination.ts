@@ -91,9 +91,11 @@ export class SftpDestination implements Destination {
       await this.#assertRoot(lease);
       const readable = await this.#identify(lease, o);
       const small = { root: this.#root, publisher: this.#publisher };
+      // It never rejects.
+      const room = roomWarnings(lease, this.#root);
       const readsBack = await proveWritable(lease, small, o);
       this.#writeOnly = !readable || !readsBack;
-      const warnings = await roomWarnings(lease, this.#root);
+      const warnings = await room;
       if (this.#writeOnly) {
         warnings.push(
           `the server lets this user write, but not read: nothing that is stored in ${this.description} can be checked, ` +
@@ -114,7 +116,10 @@ export class SftpDestination implements Destination {
     let begun = false;
     try {
       return await this.#using('write', this.#root.join(...parts), o, async (lease) => {
-        await this.#checkBeforeWriting(lease, { key, parts, ifAbsent: o.ifAbsent ?? false });
+        await Promise.all([
+          this.#checkBeforeWriting(lease, { key, parts, ifAbsent: o.ifAbsent ?? false }),
+          writer.look(lease),
+        ]);
         begun = true;
         return await writer.write(lease, body);
       });

@@ -56,18 +56,25 @@ export class Upload {
 
   /** The bytes are copied before it resolves. Rejects with the first error of any request before. */
   async write(bytes: Uint8Array): Promise<void> {
+    const size = this.#block.length;
     for (let from = 0; from < bytes.length; ) {
-      const count = Math.min(bytes.length - from, this.#block.length - this.#filled);
+      if (this.#filled === 0 && bytes.length - from >= size) {
+        // As much as a request takes: it goes without being gathered first.
+        await this.#send(Buffer.from(bytes.buffer, bytes.byteOffset + from, size));
+        from += size;
+        continue;
+      }
+      const count = Math.min(bytes.length - from, size - this.#filled);
       this.#block.set(bytes.subarray(from, from + count), this.#filled);
       this.#filled += count;
       from += count;
-      if (this.#filled === this.#block.length) await this.#send();
+      if (this.#filled === size) await this.#sendGathered();
     }
   }
 
   /** Resolves when the server has answered to everything. */
   async finish(): Promise<void> {
-    if (this.#filled > 0) await this.#send();
+    if (this.#filled > 0) await this.#sendGathered();
     this.#over = true;
     while (this.#unanswered.size > 0) await this.#answer();
     this.#throwIfFailed();
@@ -81,16 +88,20 @@ export class Upload {
     await this.#closeLanes();
   }
 
-  async #send(): Promise<void> {
-    const lane = await this.#freeLane();
+  async #sendGathered(): Promise<void> {
+    await this.#send(this.#block.subarray(0, this.#filled));
+    this.#filled = 0;
+  }
+
+  /** The block is free again when it resolves: the call itself copies it. */
+  async #send(block: Buffer): Promise<void> {
+    const bytes = block.length;
+    const lane = await this.#freeLane(bytes);
     const at = this.#at;
-    const bytes = this.#filled;
     this.#unanswered.add(at);
     lane.bytes += bytes;
-    // Copied by the call itself, so that the block is free again.
-    const answered = write(lane.lease, lane.handle, { block: this.#block.subarray(0, bytes), at });
+    const answered = write(lane.lease, lane.handle, { block, at });
     this.#at += bytes;
-    this.#filled = 0;
     answered
       .catch((error: unknown) => {
         this.#problem ??= error;
@@ -104,14 +115,13 @@ export class Upload {
   }
 
   /** The one with the least under way, once that is little enough. */
-  async #freeLane(): Promise<Lane> {
+  async #freeLane(bytes: number): Promise<Lane> {
     for (;;) {
       this.#throwIfFailed();
       throwIfAborted(this.#o.signal);
       const lane = this.#lanes.reduce((least, each) => (each.bytes < least.bytes ? each : least));
       const [oldest = this.#at] = this.#unanswered;
-      if (lane.bytes + this.#filled <= laneBytesMax && this.#at + this.#filled - oldest <= gapBytesMax)
-        return lane;
+      if (lane.bytes + bytes <= laneBytesMax && this.#at + bytes - oldest <= gapBytesMax) return lane;
       await this.#answer();
     }
   }

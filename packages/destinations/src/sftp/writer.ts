@@ -1,9 +1,17 @@
 import { HoldfastError, type ObjectInfo, throwIfAborted, type WriteOptions } from '@holdfast/core';
 import { CheckedBody } from '../checked-body.ts';
-import { close, fstat, fsync, openNew, unlink } from './calls.ts';
+import { close, finishFile, openNew, unlink } from './calls.ts';
 import { sftpError, status, statusOf } from './errors.ts';
 import type { RemoteRoot } from './folders.ts';
-import { type OpenPart, openPart, PartCheck, PartDiffers, reopenPart } from './part.ts';
+import {
+  type FoundPart,
+  lookForPart,
+  type OpenPart,
+  openPart,
+  PartCheck,
+  PartDiffers,
+  reopenPart,
+} from './part.ts';
 import type { Lease, Pool } from './pool.ts';
 import type { Publisher } from './publish.ts';
 import { removeParts, temporaryName } from './temporary.ts';
@@ -30,6 +38,7 @@ export class Writer {
   readonly #o: WriterOptions;
   readonly #request: WriteRequest;
   readonly #temporary: string;
+  #found: FoundPart | undefined;
 
   constructor(options: WriterOptions, request: WriteRequest) {
     this.#o = options;
@@ -37,14 +46,21 @@ export class Writer {
     this.#temporary = options.root.join(temporaryName());
   }
 
+  /** Whether there is something to go on with. Before `write`, beside other requests. */
+  async look(lease: Lease): Promise<void> {
+    const { key, resumable, sizeBytes, sha256 } = this.#request;
+    if (resumable && sizeBytes !== undefined && sha256 !== undefined)
+      this.#found = await lookForPart(lease, this.#o.root, { key, sizeBytes, sha256 });
+  }
+
   async write(lease: Lease, body: AsyncIterable<Uint8Array>): Promise<ObjectInfo> {
     const { root, place } = this.#o;
     const { key, parts, ifAbsent, signal } = this.#request;
-    const { resumable, sizeBytes, sha256 } = this.#request;
+    const found = this.#found;
     let path = this.#temporary;
     let bytes: number;
-    if (resumable && sizeBytes !== undefined && sha256 !== undefined) {
-      const part = await openPart(lease, root, { key, sizeBytes, sha256 });
+    if (found) {
+      const part = await openPart(lease, root, found);
       path = part.path;
       bytes = await this.#resume(lease, part, body);
     } else {
@@ -53,8 +69,6 @@ export class Writer {
     // From here on the object is seen, and an abort comes too late.
     throwIfAborted(signal);
     const published = await this.#publish(lease, path);
-    // Stored or not, this changes nothing of it.
-    if (resumable) await removeParts(lease, root, { key }).catch(() => undefined);
     if (!published && ifAbsent)
       throw new HoldfastError('conflict', `${parts.join('/')} is already there in ${place}`);
     return { key, bytes };
@@ -102,8 +116,6 @@ export class Writer {
         await upload.write(rest);
       }
       await upload?.finish();
-      await fsync(lease, handle);
-      await this.#assertSize(lease, handle, checked.bytes);
     } catch (error) {
       await upload?.abandon();
       await close(lease, handle).catch(() => undefined);
@@ -111,13 +123,13 @@ export class Writer {
     } finally {
       await check.end();
     }
-    await close(lease, handle);
+    const { size } = await finishFile(lease, handle);
+    this.#assertSize(size, checked.bytes);
     return checked.bytes;
   }
 
   /** There are servers, and libraries, that say yes to a write that a full disk did not take. */
-  async #assertSize(lease: Lease, handle: Buffer, bytes: number): Promise<void> {
-    const { size } = await fstat(lease, handle);
+  #assertSize(size: number, bytes: number): void {
     if (size === bytes) return;
     const { key } = this.#request;
     throw new HoldfastError(
@@ -136,8 +148,9 @@ export class Writer {
     const folders = parts.slice(0, -1);
     for (let attempt = 1; ; attempt += 1) {
       try {
-        if (ifAbsent) return await publisher.publishNew(lease, temporary, path);
-        await publisher.replace(lease, temporary, path);
+        const names = { temporary, folder: this.#found?.folder, path };
+        if (ifAbsent) return await publisher.publishNew(lease, names);
+        await publisher.replace(lease, names);
         return true;
       } catch (error) {
         const missing = statusOf(error) === status.noSuchFile && folders.length > 0;

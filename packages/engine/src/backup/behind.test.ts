@@ -1,4 +1,4 @@
-import { MemoryDestination, texts } from '@holdfast/testing';
+import { failing, MemoryDestination, texts } from '@holdfast/testing';
 import { expect, onTestFinished, test } from 'vitest';
 import { copy } from '../copy/copy.ts';
 import { errorOf, never, openWorld, type World } from '../world.fixture.ts';
@@ -98,6 +98,13 @@ test('where enough must hold a chain, one that lacks it is brought up to date fi
   expect(manifestsAt(third)).toEqual(manifestsAt(second));
   const { database } = await world.restore({}, { destination: third.inner });
   expect(database.contents()).toEqual(world.database.contents());
+});
+
+test('one that does not answer is not waited for when enough others are there', async () => {
+  const world = await shop(1);
+  const silent = failing(new MemoryDestination(), { prepare: ['hang'] });
+  const report = await world.backup({}, { destinations: [silent, new MemoryDestination()] });
+  expect(report.destinations[0]).toMatchObject({ behind: true, error: { code: 'timeout' } });
 });
 
 test('one that another process brings up to date just now is left alone', async () => {

@@ -1,5 +1,6 @@
 import {
   type AbsentDestination,
+  type Clock,
   type Destination,
   HoldfastError,
   type Sig,
@@ -17,7 +18,11 @@ export interface Place {
   chains: readonly FoundChain[];
 }
 
+/** How long a run that has enough destinations waits for the others to answer, which may be trying for minutes. */
+const graceMs = 10_000;
+
 export interface SurveyTools {
+  readonly clock: Clock;
   readonly destinations: readonly Destination[];
   readonly staging: Staging;
 }
@@ -102,14 +107,18 @@ export class Survey implements AsyncDisposable {
     const { destinations } = this.#tools;
     const all = destinations.map((destination, index) => ({ destination, index }));
     const busy: typeof all = [];
-    await Promise.all(
+    const tooLate = new AbortController();
+    const signal = AbortSignal.any([this.#o.signal, tooLate.signal]);
+    const entering = Promise.all(
       all.map(async (one) => {
-        if (!(await this.#enter(one, false))) busy.push(one);
+        if (!(await this.#enter(one, { signal, wait: false }))) busy.push(one);
       }),
     );
+    await this.#enoughOrAll(entering, tooLate);
     // Whoever brings a destination up to date may take hours: only a run that cannot do without it waits.
     for (const one of busy) {
-      if (this.#present.length < this.required) await this.#enter(one, true);
+      if (this.#present.length < this.required)
+        await this.#enter(one, { signal: this.#o.signal, wait: true });
       else this.#absent.push({ destination: one.destination, error: beingBroughtUp(one.destination) });
     }
     this.#present.sort((a, b) => a.index - b.index);
@@ -117,9 +126,27 @@ export class Survey implements AsyncDisposable {
     if (first && this.#present.length < this.required) throw first.error;
   }
 
+  /** Who can be done without is waited for only for a while. */
+  async #enoughOrAll(entering: Promise<unknown>, tooLate: AbortController): Promise<void> {
+    const over = new AbortController();
+    const late = (async (): Promise<void> => {
+      await this.#tools.clock.sleep(graceMs, over.signal);
+      if (this.#present.length >= this.required) tooLate.abort(notInTime());
+    })().catch(() => undefined);
+    try {
+      await entering;
+    } finally {
+      over.abort();
+      await late;
+    }
+  }
+
   /** False when another process has it. */
-  async #enter(one: { destination: Destination; index: number }, wait: boolean): Promise<boolean> {
-    const { signal, task, neverOn } = this.#o;
+  async #enter(
+    one: { destination: Destination; index: number },
+    { signal, wait }: Sig & { readonly wait: boolean },
+  ): Promise<boolean> {
+    const { task, neverOn } = this.#o;
     const { destination } = one;
     try {
       const lock = await this.#tools.staging.lockDestination(task, destination, { signal, wait });
@@ -128,7 +155,7 @@ export class Survey implements AsyncDisposable {
       this.notices.push(...(await destination.prepare({ signal, neverOn })));
       this.#present.push({ ...one, chains: await this.#chainsAt(destination, { signal }) });
     } catch (error) {
-      throwIfAborted(signal);
+      throwIfAborted(this.#o.signal);
       this.#absent.push({ destination, error: HoldfastError.from(error) });
     }
     return true;
@@ -137,6 +164,12 @@ export class Survey implements AsyncDisposable {
   async #chainsAt(destination: Destination, o: Sig): Promise<readonly FoundChain[]> {
     return destination.features.writeOnly ? [] : await findChains(destination, this.#o.task, o);
   }
+}
+
+function notInTime(): HoldfastError {
+  return new HoldfastError('timeout', `it did not answer within ${graceMs / 1000} seconds`, {
+    hint: 'the backup is made without it; holdfast doctor says what is wrong with it',
+  });
 }
 
 function beingBroughtUp({ description }: Destination): HoldfastError {

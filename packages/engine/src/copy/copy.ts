@@ -140,13 +140,12 @@ async function readAll(
  * the newest chain.
  */
 function newerThan(held: readonly FoundChain[], chains: readonly FoundChain[]): readonly FoundChain[] {
-  const newest = held
-    .map(({ chain }) => chain)
-    .sort()
-    .at(-1);
-  if (newest === undefined) return chains.filter(isWhole).slice(-1);
+  if (held.length === 0) return chains.filter(isWhole).slice(-1);
+  // By the source's time: that of a node may go back, and chains are named by it.
+  const beganMs = ({ backups }: FoundChain): number => backups[0]?.manifest.to.timeMs ?? 0;
+  const newestMs = Math.max(...held.map(beganMs));
   const has = new Set(held.map(({ chain }) => chain));
-  return chains.filter(({ chain }) => has.has(chain) || chain > newest);
+  return chains.filter((chain) => has.has(chain.chain) || beganMs(chain) > newestMs);
 }
 
 /** Runs that staging kept for this destination need not be kept for it any more once it holds them. */

@@ -17,7 +17,7 @@ export interface SegmentContent {
 
 const blockBytes = 1_048_576;
 /** How far apart readers of one file may be and still share what was read. */
-const windowBlocks = 16;
+const windowBlocks = 8;
 
 /**
  * The files of one run, each read once for all destinations that are about as quick as one another: who asks first

@@ -128,6 +128,7 @@ export class Survey implements AsyncDisposable {
 
   /** Who can be done without is waited for only for a while. */
   async #enoughOrAll(entering: Promise<unknown>, tooLate: AbortController): Promise<void> {
+    if (this.required === this.#tools.destinations.length) return void (await entering);
     const over = new AbortController();
     const late = (async (): Promise<void> => {
       await this.#tools.clock.sleep(graceMs, over.signal);

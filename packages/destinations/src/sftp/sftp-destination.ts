@@ -39,6 +39,7 @@ export interface SftpOptions {
 
 /** For removing what a rejected write left, from a server that may be gone. */
 const cleanUpMsMax = 20_000;
+const cleanUpAttempts = 5;
 
 /** A folder on a server that speaks SFTP. */
 export class SftpDestination implements Destination {
@@ -317,6 +318,13 @@ export class SftpDestination implements Destination {
   /** On its own time, and on another connection where the one that was used is gone. What fails is swept one day. */
   async #cleanUp(act: (lease: Lease) => Promise<void>): Promise<void> {
     using limit = deadline(this.#options.clock, cleanUpMsMax, 'removing what a rejected write left');
-    await this.#pool.use({ signal: limit.signal }, act).catch(() => undefined);
+    // What broke one connection may have broken others, of which it is known only when they are used.
+    for (let attempt = 1; attempt <= cleanUpAttempts && !limit.signal.aborted; attempt += 1) {
+      const done = await this.#pool.use({ signal: limit.signal }, act).then(
+        () => true,
+        () => false,
+      );
+      if (done) return;
+    }
   }
 }

@@ -48,10 +48,10 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
   const [unmet] = info.unmetForFull;
   if (unmet)
     throw new HoldfastError(unmet.code ?? 'precondition_failed', unmet.message, { hint: unmet.hint });
-  notices.push(...(await staging.prepare({ ...o, neverOn: info.folders })));
+  await using survey = await Survey.prepare(tools, { ...o, task: request.task, neverOn: info.folders });
+  notices.push(...survey.notices, ...(await staging.prepare({ ...o, neverOn: info.folders })));
   await using _lock = await staging.lock(request.task, destinations);
-  await using survey = await Survey.take(tools, { ...o, task: request.task, neverOn: info.folders });
-  notices.push(...survey.notices);
+  await survey.look();
   const recovered = await recoverRuns(request, tools, survey, o);
   notices.push(...recovered.notices);
   observer({ kind: 'step', step: 'source-checked' });

@@ -10,11 +10,14 @@ import {
 import { type FoundChain, mergeChains } from '../catalog/chain.ts';
 import { findChains } from '../catalog/find-chains.ts';
 
-/** A destination that takes part in a run, and what it holds of the task. */
-export interface Place {
+interface Candidate {
   readonly destination: Destination;
   /** Its place among those of the task. */
   readonly index: number;
+}
+
+/** A destination that takes part in a run, and what it holds of the task. */
+export interface Place extends Candidate {
   chains: readonly FoundChain[];
 }
 
@@ -40,6 +43,7 @@ export class Survey implements AsyncDisposable {
   readonly #tools: SurveyTools;
   readonly #o: SurveyOptions;
   readonly #locks = new AsyncDisposableStack();
+  readonly #ready: Candidate[] = [];
   readonly #present: Place[] = [];
   readonly #absent: AbsentDestination[] = [];
   readonly notices: string[] = [];
@@ -49,18 +53,43 @@ export class Survey implements AsyncDisposable {
     this.#o = options;
   }
 
-  /** @throws HoldfastError what a destination met, when too few are left */
-  static async take(tools: SurveyTools, o: SurveyOptions): Promise<Survey> {
+  /**
+   * Proves that the places are there, before anything is made anywhere.
+   * @throws HoldfastError what a destination met, when too few are left
+   */
+  static async prepare(tools: SurveyTools, o: SurveyOptions): Promise<Survey> {
     if (tools.destinations.length === 0)
       throw new HoldfastError('config_invalid', 'a backup needs at least one destination');
     const survey = new Survey(tools, o);
-    try {
-      await survey.#look();
-      return survey;
-    } catch (error) {
-      await survey[Symbol.asyncDispose]();
-      throw error;
+    const all = tools.destinations.map((destination, index) => ({ destination, index }));
+    await survey.#enoughOrAll(survey.#ready, (signal) =>
+      Promise.all(all.map((one) => survey.#prepare(one, { signal }))),
+    );
+    survey.#assertEnough(survey.#ready);
+    return survey;
+  }
+
+  /**
+   * Looks at what each holds, and keeps others from writing there until this is disposed.
+   * @throws HoldfastError what a destination met, when too few are left
+   */
+  async look(): Promise<void> {
+    const busy: Candidate[] = [];
+    await this.#enoughOrAll(this.#present, (signal) =>
+      Promise.all(
+        this.#ready.map(async (one) => {
+          if (!(await this.#enter(one, { signal, wait: false }))) busy.push(one);
+        }),
+      ),
+    );
+    // Whoever brings a destination up to date may take hours: only a run that cannot do without it waits.
+    for (const one of busy) {
+      if (this.#present.length < this.required)
+        await this.#enter(one, { signal: this.#o.signal, wait: true });
+      else this.#absent.push({ destination: one.destination, error: beingBroughtUp(one.destination) });
     }
+    this.#present.sort((a, b) => a.index - b.index);
+    this.#assertEnough(this.#present);
   }
 
   /** In the order of the task. */
@@ -83,13 +112,6 @@ export class Survey implements AsyncDisposable {
     return mergeChains(this.#present.map(({ chains }) => chains)).sort((a, b) => newest(b) - newest(a));
   }
 
-  /** One that takes part no more. @throws HoldfastError the error, when too few are left then */
-  leave(place: Place, error: HoldfastError): void {
-    this.#present.splice(this.#present.indexOf(place), 1);
-    this.#absent.push({ destination: place.destination, error });
-    if (this.#present.length < this.required) throw error;
-  }
-
   /** Looks again at what is held, after something was stored. */
   async refresh(o: Sig): Promise<void> {
     await Promise.all(
@@ -103,63 +125,59 @@ export class Survey implements AsyncDisposable {
     await this.#locks.disposeAsync();
   }
 
-  async #look(): Promise<void> {
-    const { destinations } = this.#tools;
-    const all = destinations.map((destination, index) => ({ destination, index }));
-    const busy: typeof all = [];
-    const tooLate = new AbortController();
-    const signal = AbortSignal.any([this.#o.signal, tooLate.signal]);
-    const entering = Promise.all(
-      all.map(async (one) => {
-        if (!(await this.#enter(one, { signal, wait: false }))) busy.push(one);
-      }),
-    );
-    await this.#enoughOrAll(entering, tooLate);
-    // Whoever brings a destination up to date may take hours: only a run that cannot do without it waits.
-    for (const one of busy) {
-      if (this.#present.length < this.required)
-        await this.#enter(one, { signal: this.#o.signal, wait: true });
-      else this.#absent.push({ destination: one.destination, error: beingBroughtUp(one.destination) });
-    }
-    this.#present.sort((a, b) => a.index - b.index);
+  #assertEnough(there: readonly unknown[]): void {
     const [first] = this.#absent;
-    if (first && this.#present.length < this.required) throw first.error;
+    if (first && there.length < this.required) throw first.error;
   }
 
   /** Who can be done without is waited for only for a while. */
-  async #enoughOrAll(entering: Promise<unknown>, tooLate: AbortController): Promise<void> {
-    if (this.required === this.#tools.destinations.length) return void (await entering);
+  async #enoughOrAll(
+    there: readonly unknown[],
+    act: (signal: AbortSignal) => Promise<unknown>,
+  ): Promise<void> {
+    if (this.required === this.#tools.destinations.length) return void (await act(this.#o.signal));
+    const tooLate = new AbortController();
     const over = new AbortController();
     const late = (async (): Promise<void> => {
       await this.#tools.clock.sleep(graceMs, over.signal);
-      if (this.#present.length >= this.required) tooLate.abort(notInTime());
+      if (there.length >= this.required) tooLate.abort(notInTime());
     })().catch(() => undefined);
     try {
-      await entering;
+      await act(AbortSignal.any([this.#o.signal, tooLate.signal]));
     } finally {
       over.abort();
       await late;
     }
   }
 
+  async #prepare(one: Candidate, { signal }: Sig): Promise<void> {
+    const { destination } = one;
+    try {
+      this.notices.push(...(await destination.prepare({ signal, neverOn: this.#o.neverOn })));
+      this.#ready.push(one);
+    } catch (error) {
+      this.#leaveOut(destination, error);
+    }
+  }
+
   /** False when another process has it. */
-  async #enter(
-    one: { destination: Destination; index: number },
-    { signal, wait }: Sig & { readonly wait: boolean },
-  ): Promise<boolean> {
-    const { task, neverOn } = this.#o;
+  async #enter(one: Candidate, { signal, wait }: Sig & { readonly wait: boolean }): Promise<boolean> {
+    const { task } = this.#o;
     const { destination } = one;
     try {
       const lock = await this.#tools.staging.lockDestination(task, destination, { signal, wait });
       if (!lock) return false;
       this.#locks.use(lock);
-      this.notices.push(...(await destination.prepare({ signal, neverOn })));
       this.#present.push({ ...one, chains: await this.#chainsAt(destination, { signal }) });
     } catch (error) {
-      throwIfAborted(this.#o.signal);
-      this.#absent.push({ destination, error: HoldfastError.from(error) });
+      this.#leaveOut(destination, error);
     }
     return true;
+  }
+
+  #leaveOut(destination: Destination, error: unknown): void {
+    throwIfAborted(this.#o.signal);
+    this.#absent.push({ destination, error: HoldfastError.from(error) });
   }
 
   async #chainsAt(destination: Destination, o: Sig): Promise<readonly FoundChain[]> {

@@ -9,7 +9,6 @@ import {
   type UploadState,
 } from '@holdfast/core';
 import { confirmSegment, holdsExactly, type Verify } from './confirm-segment.ts';
-import { untilAborted } from './errors.ts';
 import type { JournalState } from './journal.ts';
 import type { SegmentContent } from './segment-content.ts';
 
@@ -185,9 +184,13 @@ export class DestinationPush {
     observer({ kind: 'step', step: 'manifest-stored', detail: this.#detail(key) });
     if (!(await this.#confirms(key, { bytes: manifest.length, sha256 }, written, o))) {
       if (!written) {
-        throw new HoldfastError('conflict', `another backup is stored as ${key} in ${this.description}`, {
-          hint: 'two runs used one chain and number; nothing was overwritten: run again',
-        });
+        throw new HoldfastError(
+          'conflict',
+          `another backup is already stored as ${key} in ${this.description}`,
+          {
+            hint: 'two runs used one chain and number; nothing was overwritten: run again',
+          },
+        );
       }
       // A manifest that cannot be trusted must not make a backup exist.
       await destination.delete(key, o);
@@ -279,8 +282,7 @@ export class DestinationPush {
     try {
       // Known before it is sent, or a crash would leave an object that nobody knows of.
       await this.#note(key, segment, 'sending');
-      await this.#send(key, segment);
-      await this.#note(key, segment, 'stored');
+      await this.#note(key, segment, await this.#send(key, segment));
       this.#storedBytes += segment.bytes;
       this.#stored.add(segment.name);
       this.#o.onStored?.();
@@ -291,10 +293,18 @@ export class DestinationPush {
     observer({ kind: 'step', step: 'segment-stored', detail: this.#detail(key) });
   }
 
-  async #send(key: string, segment: SegmentEntry): Promise<void> {
-    const { destination, signal } = this.#o;
+  /**
+   * What it is to this run then. The same bytes that were there already, and were not begun by an earlier attempt of this
+   * run, may be another's: good enough, but not to be deleted when this run fails.
+   */
+  async #send(key: string, segment: SegmentEntry): Promise<'stored' | 'foreign'> {
+    const { destination, signal, isNoted } = this.#o;
+    const found = isNoted ? 'stored' : 'foreign';
     const { bytes: sizeBytes, sha256 } = segment;
-    if (this.#there.has(key)) return this.#expectSame(key, segment);
+    if (this.#there.has(key)) {
+      await this.#expectSame(key, segment);
+      return found;
+    }
     try {
       await destination.write(key, this.#watched(segment), {
         signal,
@@ -307,10 +317,12 @@ export class DestinationPush {
     } catch (error) {
       if (HoldfastError.from(error).code !== 'conflict') throw error;
       // Of an attempt whose answer was lost, or of whoever brings this backup here as well.
-      return this.#expectSame(key, segment);
+      await this.#expectSame(key, segment);
+      return found;
     }
     this.#sentBytes += sizeBytes;
     await this.#confirm(key, segment, { signal });
+    return 'stored';
   }
 
   async #confirm(key: string, segment: SegmentEntry, o: Sig & { readonly found?: boolean }): Promise<void> {
@@ -382,9 +394,4 @@ function oneBlock(bytes: Uint8Array): AsyncIterable<Uint8Array> {
       yield bytes;
     },
   };
-}
-
-/** Waits for work that should end on the signal, but not longer than the signal allows. */
-export function settledOrAborted(pushes: readonly DestinationPush[], o: Sig): Promise<unknown> {
-  return untilAborted(Promise.all(pushes.map((push) => push.settled())), o.signal).catch(() => undefined);
 }

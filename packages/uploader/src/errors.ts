@@ -1,5 +1,5 @@
 import { statfs } from 'node:fs/promises';
-import { abortError, HoldfastError } from '@holdfast/core';
+import { abortError, HoldfastError, type Sig } from '@holdfast/core';
 import { sizeText } from './size-text.ts';
 
 /** The system's code of an error, wherever in its chain of causes it is. */
@@ -92,4 +92,12 @@ export async function untilAborted<T>(promise: Promise<T>, signal: AbortSignal):
   } finally {
     signal.removeEventListener('abort', stop);
   }
+}
+
+/** Waits for work that should end on the signal, but not longer than the signal allows. */
+export function settledOrAborted(
+  work: readonly { settled(): Promise<void> }[],
+  { signal }: Sig,
+): Promise<unknown> {
+  return untilAborted(Promise.all(work.map((one) => one.settled())), signal).catch(() => undefined);
 }

@@ -16,8 +16,8 @@ import {
   throwIfAborted,
 } from '@holdfast/core';
 import type { Verify } from './confirm-segment.ts';
-import { DestinationPush, settledOrAborted } from './destination-push.ts';
-import { stagingError, untilAborted } from './errors.ts';
+import { DestinationPush } from './destination-push.ts';
+import { settledOrAborted, stagingError, untilAborted } from './errors.ts';
 import { Journal } from './journal.ts';
 import { collectLitter } from './litter.ts';
 import { Passage } from './passage.ts';

@@ -75,6 +75,14 @@ async function empty(node: RunningNode): Promise<void> {
   if (way !== 'mount') execFileSync('prlimit', ['--pid', String(node.pid), '--fsize=unlimited:']);
 }
 
+/** The node looks at its disks now and then. */
+async function untilToldFull(node: RunningNode): Promise<void> {
+  if (way !== 'mount') return;
+  await until('the node says that a disk is full', async () =>
+    (await node.client.getStatus({ signal })).problems.some((problem) => problem.includes('nearly full')),
+  );
+}
+
 async function see(node: RunningNode): Promise<Seen> {
   const answer = await fetch(`${node.url}/ready`);
   const commands = [['tasks'], ['history'], ['export']];
@@ -112,6 +120,7 @@ async function staging(): Promise<StagingReport> {
   await node.run('shop', 'full');
   await fill(node, 40 * 1024 * 1024);
   if (way === 'mount') await until('the node says that its disk is full', async () => !(await isReady(node)));
+  await untilToldFull(node);
   const nearlyFull = await see(node);
   const metrics = await node.client.getMetrics({ signal });
   const runs = [await node.holdfast(['run', 'shop', '--full', '--json'])];
@@ -166,6 +175,7 @@ async function store(): Promise<StoreReport> {
   wire.release();
   await until("the run's end could not be kept", () => node.log.includes('it is told again'));
   if (way === 'mount') await until('the node says that its disk is full', async () => !(await isReady(node)));
+  await untilToldFull(node);
   const full = await see(node);
   await empty(node);
   const recorded = await node.ended(run.id);

@@ -1,4 +1,5 @@
 import { readdir, readFile, rm } from 'node:fs/promises';
+import { SystemClock } from '@holdfast/core';
 import { FakeClock, MemoryDestination, SqliteDestination, temporaryFolder } from '@holdfast/testing';
 import { describe, expect, test } from 'vitest';
 import { startLockChild } from './crash.fixture.ts';
@@ -76,7 +77,7 @@ describe('the lock of a task', { timeout: 60_000 }, () => {
 describe('known destinations', () => {
   test('are remembered, replaced and forgotten, by other areas of the same root too', async () => {
     await using under = await openArea();
-    const other = new StagingArea({ directory: under.folder.path, clock: new FakeClock({ jumps: true }) });
+    const other = new StagingArea({ directory: under.folder.path, clock: new SystemClock() });
     const known = under.area.knownDestinations;
     expect(await known.get('file:/a')).toBeUndefined();
     await known.remember('file:/a', 'one');

@@ -29,6 +29,14 @@ const packages: readonly DebianPackage[] = [
   { name: 'proftpd-mod-crypto', isInstalled: () => existsSync('/usr/lib/proftpd/mod_tls.so') },
   { name: 'rclone', isInstalled: program('rclone') },
   { name: 'fuse3', isInstalled: program('fusermount3') },
+  { name: 'etcd-server', isInstalled: program('etcd') },
+  { name: 'etcd-client', isInstalled: program('etcdctl') },
+  { name: 'spin', isInstalled: program('spin') },
+  { name: 'gcc', isInstalled: program('gcc') },
+  { name: 'libc6-dev', isInstalled: () => existsSync('/usr/include/stdio.h') },
+  { name: 'prometheus', isInstalled: program('promtool') },
+  { name: 'systemd', isInstalled: program('systemd-analyze') },
+  { name: 'iproute2', isInstalled: program('ip') },
 ];
 
 const servicePolicy = '/usr/sbin/policy-rc.d';

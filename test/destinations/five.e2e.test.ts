@@ -83,7 +83,8 @@ async function backUp(
 
 const heldBy = ({ destinations }: BackupReport): PlaceName[] =>
   placeNames.filter((_, at) => destinations[at]?.stored);
-const staged = (): Promise<string[]> => readdir(folder.join('staging', task));
+const staged = async (): Promise<string[]> =>
+  (await readdir(folder.join('staging', task))).filter((name) => !name.startsWith('.'));
 
 test('two of five destinations die in mid-upload: backups are made in time, and an hour later both catch up in order, without the database', async () => {
   using database = new DatabaseSync(folder.join('shop.db'));

@@ -40,7 +40,7 @@ export async function leftInStaging(root: string): Promise<readonly string[]> {
     (name) =>
       !name.startsWith('.locks/') &&
       name !== 'known-destinations.json' &&
-      // The folder of a task stays for its next run.
-      !/^[a-z0-9-]+\/$/.test(name),
+      // The folder of a task stays for its next run, and in it what the source keeps for its chains.
+      !/^[a-z0-9-]+\/(\.kept\/.*)?$/.test(name),
   );
 }

@@ -7,9 +7,11 @@ import {
   type Delivery,
   type Destination,
   HoldfastError,
+  type KeptLabel,
   namePattern,
   type Observer,
   type RecoveredRun,
+  type RememberedLabel,
   type Sig,
   type StagedRun,
   type Staging,
@@ -20,10 +22,12 @@ import { makeFolders, writeDurably } from './durable-file.ts';
 import { stagingError } from './errors.ts';
 import { FileLock } from './file-lock.ts';
 import { Journal } from './journal.ts';
+import { KeptLabels } from './kept-labels.ts';
 import { KnownDestinations } from './known-destinations.ts';
 import { findLateRuns, settleRuns } from './late-runs.ts';
 import { collectLitter } from './litter.ts';
 import { reserve } from './reservations.ts';
+import { assertDestinations, takingPart } from './run-destinations.ts';
 import {
   journalFile,
   type Late,
@@ -78,6 +82,7 @@ export class StagingArea implements Staging {
   readonly root: string;
   readonly knownDestinations: KnownDestinations;
   readonly #o: Settings;
+  readonly #kept: KeptLabels;
 
   constructor(options: StagingOptions) {
     this.root = resolve(options.directory);
@@ -97,6 +102,11 @@ export class StagingArea implements Staging {
     this.knownDestinations = new KnownDestinations(this.root, (act) =>
       this.#exclusively({ signal: new AbortController().signal }, act),
     );
+    this.#kept = new KeptLabels({
+      root: this.root,
+      observer: this.#o.observer,
+      locked: (action, act, o) => this.#telling(action, () => this.#exclusively(o, act)),
+    });
   }
 
   /**
@@ -160,26 +170,7 @@ export class StagingArea implements Staging {
     throwIfAborted(o.signal);
     const { signal, absent = [] } = o;
     const descriptions = destinations.map(({ description }) => description);
-    if (new Set(descriptions).size !== descriptions.length || descriptions.length === 0) {
-      throw new HoldfastError(
-        'config_invalid',
-        `a run needs destinations, each once: ${descriptions.join(', ')}`,
-        {
-          hint: 'two copies in one place are one copy: name each destination once',
-        },
-      );
-    }
-    const { require } = this.#o;
-    if (
-      require !== 'all' &&
-      !(Number.isSafeInteger(require) && require >= 1 && require <= descriptions.length)
-    ) {
-      throw new HoldfastError(
-        'config_invalid',
-        `a backup cannot be required at ${require} of ${descriptions.length} destinations`,
-        { hint: `require all of them, or a number from 1 to ${descriptions.length}` },
-      );
-    }
+    assertDestinations(descriptions, this.#o.require);
     await this.#makeRoot();
     await this.#proveWritable();
     const record: RunRecord = { format: 1, run, destinations: descriptions };
@@ -249,6 +240,25 @@ export class StagingArea implements Staging {
         settleRuns(await findLateRuns(this.root, task), destination.description, has),
       ),
     );
+  }
+
+  async rememberKept(kept: KeptLabel, destinations: readonly Destination[], o: Sig): Promise<void> {
+    assertTask(kept.task);
+    await this.#kept.remember(kept, destinations, o);
+  }
+
+  async listKept(
+    task: string,
+    destinations: readonly Destination[],
+    o: Sig,
+  ): Promise<readonly RememberedLabel[]> {
+    assertTask(task);
+    return this.#kept.list(task, destinations, o);
+  }
+
+  async releaseKept(task: string, label: string, o: Sig): Promise<void> {
+    assertTask(task);
+    await this.#kept.release(task, label, o);
   }
 
   #openStage(
@@ -363,17 +373,6 @@ export class StagingArea implements Staging {
 function isForNobody(folder: RunFolder, late: Late, destinations: readonly Destination[]): boolean {
   const has = (description: string): boolean => destinations.some((one) => one.description === description);
   return folder.record.destinations.some(has) && !late.destinations.some(has);
-}
-
-function takingPart(
-  destinations: readonly Destination[],
-  absent: readonly AbsentDestination[],
-): Pick<StageOptions, 'destinations' | 'absent'> {
-  const away = absent.filter(({ destination }) => destinations.includes(destination));
-  return {
-    destinations: destinations.filter((one) => !away.some(({ destination }) => destination === one)),
-    absent: away,
-  };
 }
 
 function assertTask(task: string): void {

@@ -46,6 +46,32 @@ export interface Staging {
    * that destination any more. What waits for none is removed.
    */
   settle(task: string, destination: Destination, has: (run: StagedRun) => boolean, o: Sig): Promise<void>;
+  /**
+   * Remembers durably what a source may keep for a chain: from before anything is made there until the source has
+   * confirmed that it was ended, so that neither a killed process nor a deleted backup makes it be forgotten.
+   */
+  rememberKept(kept: KeptLabel, destinations: readonly Destination[], o: Sig): Promise<void>;
+  /** Those of a task that went to one of these destinations, but for chains at which a run is at work. */
+  listKept(task: string, destinations: readonly Destination[], o: Sig): Promise<readonly RememberedLabel[]>;
+  /** The source keeps nothing under it any more. Not remembered: no error. */
+  releaseKept(task: string, label: string, o: Sig): Promise<void>;
+}
+
+/** The label under which a source keeps changes for a chain. */
+export interface KeptLabel {
+  readonly task: string;
+  /** As `OpenFull` has it. */
+  readonly label: string;
+  readonly chain: string;
+  /** Of the source: another one knows nothing of the label, and cannot confirm that it was ended. */
+  readonly identity: string;
+}
+
+/** Of a damaged record nothing but the label is known. */
+export interface RememberedLabel extends Partial<Omit<KeptLabel, 'label'>> {
+  readonly label: string;
+  /** The chain may exist, or come to exist, where these destinations do not show it: in staging, or at others. */
+  readonly mayBeElsewhere: boolean;
 }
 
 export interface AbsentDestination {

@@ -6,6 +6,7 @@ import {
   HoldfastError,
   type Manifest,
   type Sig,
+  type SourceIdentity,
 } from '@holdfast/core';
 import type { BackupReport, BackupRequest, BackupTools } from '../api.ts';
 import type { FoundChain } from '../catalog/chain.ts';
@@ -20,6 +21,8 @@ export interface Run {
   readonly request: BackupRequest;
   readonly tools: BackupTools;
   readonly startedAtMs: number;
+  /** As it was found before anything was made. */
+  readonly source: SourceIdentity;
   /** Which destinations take part, and what they hold. */
   readonly survey: Survey;
   /** Newest first. */
@@ -52,13 +55,14 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
   notices.push(...survey.notices, ...(await staging.prepare({ ...o, neverOn: info.folders })));
   await using _lock = await staging.lock(request.task, destinations);
   await survey.look();
-  const recovered = await recoverRuns(request, tools, survey, o);
+  const recovered = await recoverRuns(request, tools, survey, { ...o, source: info });
   notices.push(...recovered.notices);
   observer({ kind: 'step', step: 'source-checked' });
   const run: Run = {
     request,
     tools,
     startedAtMs: clock.now(),
+    source: info,
     survey,
     chains: survey.chains,
     notices,

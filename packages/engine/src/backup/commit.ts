@@ -11,6 +11,7 @@ import {
 import type { BackupTools } from '../api.ts';
 import type { FoundChain } from '../catalog/chain.ts';
 import { writeManifest } from '../manifest-file.ts';
+import { endReplaced } from './kept-changes.ts';
 
 /** What a run knows about its backup before the totals are counted. */
 export type Draft = Omit<Manifest, 'format' | 'holdfast' | 'finishedAtMs' | 'totals'>;
@@ -52,29 +53,19 @@ export async function afterCommit(
   o: Sig,
 ): Promise<string[]> {
   const notices: string[] = [];
-  const attempt = async (what: string, act: () => Promise<void>): Promise<void> => {
-    try {
-      await act();
-    } catch (error) {
-      notices.push(`${what}: ${HoldfastError.from(error).message}`);
-    }
-  };
   if (manifest.state !== null) {
-    await attempt('the source could not be told that its changes are stored; the next run tells it', () =>
-      tools.source.acknowledge({ ...o, state: manifest.state, mark: manifest.to }),
-    );
-  }
-  tools.observer({ kind: 'step', step: 'acknowledged' });
-  if (manifest.scope === 'full' && manifest.state !== null) {
-    for (const chain of older) {
-      const head = chain.backups.at(-1)?.manifest;
-      if (!head || head.state === null || chain.chain === manifest.chain) continue;
-      if (head.source.identity !== manifest.source.identity) continue;
-      await attempt(`what chain ${chain.chain} kept in the source could not be ended`, () =>
-        tools.source.forgetChanges({ ...o, state: head.state }),
+    try {
+      await tools.source.acknowledge({ ...o, state: manifest.state, mark: manifest.to });
+    } catch (error) {
+      const { message } = HoldfastError.from(error);
+      notices.push(
+        `the source could not be told that its changes are stored; the next run tells it: ${message}`,
       );
     }
   }
+  tools.observer({ kind: 'step', step: 'acknowledged' });
+  if (manifest.scope === 'full' && manifest.state !== null)
+    notices.push(...(await endReplaced(manifest, older, tools, o)));
   return notices;
 }
 

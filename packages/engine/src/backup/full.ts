@@ -8,6 +8,7 @@ import {
 } from '@holdfast/core';
 import type { Made, Run } from './backup.ts';
 import { afterCommit, commitRun, completeManifest, type Draft } from './commit.ts';
+import { endKept, endMaxMs } from './kept-changes.ts';
 import { RunWriter } from './run-writer.ts';
 import { stopwatch } from './stopwatch.ts';
 
@@ -22,9 +23,6 @@ export interface FullPlan {
 /** Text compresses to a third or better at the level used; what does not is met by reserving more on the way. */
 const expectedRatio = 0.35;
 const reserveBytesMin = 32 * 1024 * 1024;
-
-/** How long ending what a failed run began in the source may take. */
-const forgetMaxMs = 10_000;
 
 /** Makes a full backup: the beginning of a chain. */
 export async function makeFull(run: Run, plan: FullPlan, o: Sig): Promise<Made> {
@@ -50,6 +48,7 @@ async function makeIn(opened: Stage, run: Run, plan: FullPlan, o: Sig): Promise<
   await using stage = opened;
   const signal = AbortSignal.any([o.signal, stage.signal]);
   try {
+    if (plan.keepChanges) await remember(run, plan, { signal });
     const manifest = completeManifest(await dump(run, plan, stage, { signal }), run.tools.clock.now());
     await commitRun(stage, manifest, run.tools, { signal });
     // While the run is still in staging: a crash in between is taken up there, and does this again.
@@ -58,6 +57,12 @@ async function makeIn(opened: Stage, run: Run, plan: FullPlan, o: Sig): Promise<
   } catch (error) {
     throw stage.signal.aborted ? HoldfastError.from(stage.signal.reason) : error;
   }
+}
+
+/** Before the source makes anything, and after the run's folder is there: what is remembered belongs to a run or a chain. */
+async function remember({ request, tools, source }: Run, { chain, label }: FullPlan, o: Sig): Promise<void> {
+  const kept = { task: request.task, label, chain, identity: source.identity };
+  await tools.staging.rememberKept(kept, tools.destinations, o);
 }
 
 async function dump(run: Run, plan: FullPlan, stage: Stage, o: Sig): Promise<Draft> {
@@ -111,8 +116,8 @@ async function dump(run: Run, plan: FullPlan, stage: Stage, o: Sig): Promise<Dra
 /** Nothing is kept in the source for a chain that does not exist. The run's own signal may be why we are here. */
 async function forget(run: Run, label: string): Promise<void> {
   try {
-    using limit = deadline(run.tools.clock, forgetMaxMs, 'ending the keeping of changes');
-    await run.tools.source.forgetChanges({ signal: limit.signal, label });
+    using limit = deadline(run.tools.clock, endMaxMs, 'ending the keeping of changes');
+    await endKept({ task: run.request.task, label }, run.tools, { signal: limit.signal });
   } catch (error) {
     const { message } = HoldfastError.from(error);
     run.tools.observer({

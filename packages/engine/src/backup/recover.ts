@@ -2,9 +2,9 @@ import {
   type AbsentDestination,
   backupName,
   type DestinationOutcome,
-  HoldfastError,
   type Manifest,
   type Sig,
+  type SourceIdentity,
   type Stage,
   type StagedRun,
 } from '@holdfast/core';
@@ -12,6 +12,7 @@ import type { BackupRequest, BackupTools } from '../api.ts';
 import type { FoundBackup, FoundChain } from '../catalog/chain.ts';
 import { readManifest, sha256Of } from '../manifest-file.ts';
 import { afterCommit } from './commit.ts';
+import { endForsaken, endKept, isOvertaken, notEnded } from './kept-changes.ts';
 import { lagging, type Survey } from './survey.ts';
 
 export interface Recovered {
@@ -27,13 +28,14 @@ export interface Finished {
 
 /**
  * Takes up what interrupted runs of this task left in staging: a run that was dumped whole is pushed and committed,
- * not dumped again; what a run left half way is removed here, at the destinations and in the source.
+ * not dumped again; what a run left half way is removed here, at the destinations and in the source. So is what the
+ * source still keeps for a run of which nothing else is left.
  */
 export async function recoverRuns(
   request: BackupRequest,
   tools: BackupTools,
   survey: Survey,
-  o: Sig,
+  o: Sig & { readonly source: SourceIdentity },
 ): Promise<Recovered> {
   const notices: string[] = [];
   let finished: Finished | undefined;
@@ -45,7 +47,7 @@ export async function recoverRuns(
     const { run } = found;
     const name = backupName(run.chain, run.sequence);
     if (found.kind === 'litter') {
-      if (run.scope === 'full') await tools.source.forgetChanges({ ...o, label: run.label });
+      if (run.scope === 'full') await endKept(run, tools, o);
       await found.collect(o);
       notices.push(`what an interrupted run (${name}) left behind was removed`);
       continue;
@@ -56,7 +58,7 @@ export async function recoverRuns(
     const manifest = readManifest(found.manifest, `${name} in staging`);
     if (!next) {
       // Disposing an uncommitted stage removes what it had stored.
-      if (run.scope === 'full') await tools.source.forgetChanges({ ...o, label: run.label });
+      if (run.scope === 'full') await endKept(run, tools, o);
       notices.push(`an interrupted run (${name}) was dropped: its chain has gone on without it`);
       continue;
     }
@@ -71,32 +73,19 @@ export async function recoverRuns(
     );
     finished = { manifest, outcomes: stage.outcomes };
   }
+  // What litter had made is ended by now, and what was whole is a chain.
+  const { identity } = o.source;
+  notices.push(...(await endForsaken({ task: request.task, identity }, survey, tools, o)));
   return { finished, notices };
-}
-
-/**
- * Whether another full of this database, of another node or generation, is newer than one that waited: then that one's
- * chain goes on, and must keep its changes. Both times are the source's own.
- */
-function isOvertaken(manifest: Manifest, chains: readonly FoundChain[]): boolean {
-  if (manifest.scope !== 'full') return false;
-  return chains.some(({ chain, backups }) => {
-    const newest = backups[0]?.manifest;
-    if (!newest || chain === manifest.chain || newest.source.identity !== manifest.source.identity)
-      return false;
-    return newest.state !== null && newest.to.timeMs > manifest.to.timeMs;
-  });
 }
 
 /** Nobody will continue its chain. The backup is stored; the next full tries again what fails here. */
 async function letGo(run: StagedRun, tools: BackupTools, o: Sig): Promise<string[]> {
   try {
-    await tools.source.forgetChanges({ ...o, label: run.label });
+    await endKept(run, tools, o);
     return [];
   } catch (error) {
-    return [
-      `what chain ${run.chain} kept in the source could not be ended: ${HoldfastError.from(error).message}`,
-    ];
+    return [notEnded(run.chain, error)];
   }
 }
 
@@ -107,7 +96,7 @@ async function commitAgain(stage: Stage, run: StagedRun, tools: BackupTools, o: 
   } catch (error) {
     // Only then is it known whether the backup may still come to exist.
     await stage[Symbol.asyncDispose]();
-    if (run.scope === 'full' && !stage.survives) await tools.source.forgetChanges({ ...o, label: run.label });
+    if (run.scope === 'full' && !stage.survives) await endKept(run, tools, o);
     throw error;
   }
 }

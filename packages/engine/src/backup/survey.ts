@@ -112,6 +112,13 @@ export class Survey implements AsyncDisposable {
     return mergeChains(this.#present.map(({ chains }) => chains)).sort((a, b) => newest(b) - newest(a));
   }
 
+  /** Whether a chain that is at any destination of the task is among `chains`. */
+  get showsAll(): boolean {
+    return (
+      this.#absent.length === 0 && this.#present.every(({ destination }) => !destination.features.writeOnly)
+    );
+  }
+
   /** Looks again at what is held, after something was stored. */
   async refresh(o: Sig): Promise<void> {
     await Promise.all(

@@ -37,7 +37,9 @@ export async function warmUp(folder: string): Promise<void> {
 export function runsIn(root: string): string[] {
   if (!existsSync(root)) return [];
   const tasks = readdirSync(root).filter((name) => !name.includes('.'));
-  return tasks.flatMap((task) => readdirSync(join(root, task)).map((run) => `${task}/${run}`));
+  const runsOf = (task: string): string[] =>
+    readdirSync(join(root, task)).filter((name) => !name.startsWith('.'));
+  return tasks.flatMap((task) => runsOf(task).map((run) => `${task}/${run}`));
 }
 
 /** Runs that have a log. */

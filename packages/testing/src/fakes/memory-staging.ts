@@ -8,9 +8,11 @@ import {
   type Destination,
   type DestinationOutcome,
   HoldfastError,
+  type KeptLabel,
   type Manifest,
   manifestName,
   type RecoveredRun,
+  type RememberedLabel,
   type SegmentEntry,
   type Sig,
   type Stage,
@@ -33,13 +35,17 @@ interface StagedState {
 
 /** Staging in a folder of a test, remembered in memory: what `recover` finds outlives the runs, not the process. */
 export class MemoryStaging implements Staging {
-  /** What goes wrong, by verb: `prepare`, `openRun`, `reserve`, `push`, `seal`, `commit`, `confirm`. */
+  /**
+   * What goes wrong, by verb: `prepare`, `openRun`, `rememberKept`, `listKept`, `releaseKept`, `reserve`, `push`, `seal`,
+   * `commit`, `confirm`.
+   */
   readonly faults: Record<string, MemoryFault> = {};
   crashAt: StagingCrash | undefined;
   require: 'all' | number = 'all';
   readonly #root: string;
   readonly #runs = new Set<StagedState>();
   readonly #locks = new Map<string, string>();
+  readonly #kept = new Map<string, KeptLabel & { readonly destinations: readonly string[] }>();
   #folders = 0;
 
   constructor(root: string) {
@@ -49,6 +55,11 @@ export class MemoryStaging implements Staging {
   /** Runs that are begun and neither committed nor removed. */
   get unfinished(): readonly StagedRun[] {
     return [...this.#runs].map(({ run }) => run);
+  }
+
+  /** What is remembered as kept in sources. */
+  get kept(): readonly KeptLabel[] {
+    return [...this.#kept.values()].map(({ destinations: _, ...kept }) => kept);
   }
 
   async prepare(o: Sig): Promise<readonly string[]> {
@@ -137,6 +148,33 @@ export class MemoryStaging implements Staging {
   }
 
   async settle(): Promise<void> {}
+
+  async rememberKept(kept: KeptLabel, destinations: readonly Destination[], o: Sig): Promise<void> {
+    await misbehave(this.faults.rememberKept, 'remembering what is kept', o);
+    const all = destinations.map(({ description }) => description);
+    this.#kept.set(`${kept.task}/${kept.label}`, { ...kept, destinations: all });
+  }
+
+  async listKept(
+    task: string,
+    destinations: readonly Destination[],
+    o: Sig,
+  ): Promise<readonly RememberedLabel[]> {
+    await misbehave(this.faults.listKept, 'listing what is kept', o);
+    const isHere = (wanted: string): boolean =>
+      destinations.some(({ description }) => description === wanted);
+    return [...this.#kept.values()]
+      .filter((kept) => kept.task === task && kept.destinations.some(isHere))
+      .map(({ destinations: wanted, ...kept }) => {
+        const isStaged = this.unfinished.some((run) => run.task === task && run.chain === kept.chain);
+        return { ...kept, mayBeElsewhere: isStaged || !wanted.every(isHere) };
+      });
+  }
+
+  async releaseKept(task: string, label: string, o: Sig): Promise<void> {
+    await misbehave(this.faults.releaseKept, 'releasing what was kept', o);
+    this.#kept.delete(`${task}/${label}`);
+  }
 
   #stage(state: StagedState, all: readonly Destination[], absent: readonly AbsentDestination[]): MemoryStage {
     const destinations = all.filter((one) => !absent.some(({ destination }) => destination === one));

@@ -6,10 +6,18 @@ export const keys = {
   runs: 'runs/',
   nodes: 'nodes/',
   outbox: 'outbox/',
+  decisions: 'decisions/',
+  /** Nodes that people have told to give their tasks away; it outlives the node's session. */
+  drains: 'drains/',
   task: (task: string): string => `tasks/${task}`,
   runsOf: (task: string): string => `runs/${task}/`,
   run: (id: string): string => `runs/${taskOfRun(id)}/${stampOf(id)}`,
   node: (node: string): string => `nodes/${node}`,
+  drain: (node: string): string => `drains/${node}`,
+  decisionsOf: (task: string): string => `decisions/${task}/`,
+  /** In the order in which they were made: a task's moves are in one order by its generation and its clock. */
+  decision: (task: string, generation: number, stamp: string): string =>
+    `decisions/${task}/${String(generation).padStart(8, '0')}-${stamp}`,
   message: (id: string): string => `outbox/${id}`,
 } as const;
 

@@ -18,15 +18,21 @@ export interface Settled {
 
 export interface TaskRecord {
   readonly task: string;
-  /** The responsible node; only it takes occurrences. */
+  /** The responsible node; only it takes occurrences. Empty while no node may run the task. */
   readonly node: string;
+  /** Why that node, in words. */
+  readonly nodeReason?: string;
+  /** Somebody has seen that the responsible node cannot run it; another takes it after a while, unless that is over. */
+  readonly notSuitable?: NotSuitable;
   /** Counts changes of the responsible node: the fencing token. */
   readonly generation: number;
   /** The schedule counts from here: declared, resumed or enabled. */
   readonly sinceMs: number;
   readonly settledMs: Settled;
-  /** A good full of this generation exists: only then may an incremental be the next. */
-  readonly hasFull: boolean;
+  /** Who may make incrementals, and of which chain: granted by the commit of a full to the responsible node alone. */
+  readonly owner?: IncrementalOwner;
+  /** Whose full is the newest: a node that gets the task back goes on with its chain if it still is that one. */
+  readonly newest?: IncrementalOwner;
   readonly pausedSinceMs?: number;
   readonly delayedUntilMs?: number;
   /** As declared when this node last looked: a change makes the schedule count anew. */
@@ -50,6 +56,19 @@ export interface TaskRecord {
   readonly runsCount: number;
   /** No longer declared; kept for a while for its history, and for the generation. */
   readonly removedAtMs?: number;
+}
+
+export interface IncrementalOwner {
+  readonly node: string;
+  /** Under which the chain's full was made: part of the chain's name. */
+  readonly generation: number;
+  readonly chain: string;
+}
+
+export interface NotSuitable {
+  /** By the clock of who saw it: for people. How long it lasts, each node measures itself, from when it saw this. */
+  readonly sinceMs: number;
+  readonly reason: string;
 }
 
 /** What a destination lacks, and what was done about it. */
@@ -161,11 +180,33 @@ export interface RunResult {
   readonly gap?: string;
 }
 
+/** A node's sign of life: it goes with the node's session. */
 export interface NodeRecord {
   readonly node: string;
+  /** Of this life of the node: two processes with one name differ in it. */
+  readonly instance: string;
   readonly version: string;
   readonly startedAtMs: number;
   readonly tags: readonly string[];
+  /** How many runs it carries out at once: its share of the tasks. */
+  readonly capacity: number;
+  /** Where other nodes reach its API; absent: nowhere. */
+  readonly url?: string;
+  /** By its own clock, when this was written: for a warning that clocks differ, and for nothing else. */
+  readonly writtenAtMs: number;
+}
+
+/** What was decided of a task's responsible node, for people: kept for a while. */
+export interface DecisionRecord {
+  readonly task: string;
+  readonly atMs: number;
+  readonly kind: 'assigned' | 'not-suitable' | 'suitable-again' | 'moved' | 'released' | 'ownership' | 'apart' | 'closed';
+  /** The responsible node after it; empty: none. */
+  readonly node: string;
+  readonly generation: number;
+  /** Who decided. */
+  readonly by: string;
+  readonly reason: string;
 }
 
 /** A message that waits to be delivered; written in the transaction of what it tells. */

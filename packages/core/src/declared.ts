@@ -47,6 +47,17 @@ export interface DeclaredTask {
   readonly behindAfter?: string;
   /** `stream`: a backup need not fit into staging; its segments go as soon as every destination holds them. */
   readonly staging?: 'whole' | 'stream';
+  /** Which nodes may run it, and which of them rather. */
+  readonly nodes?: NodePreference;
+}
+
+export interface NodePreference {
+  /** Runs the task whenever it is alive. */
+  readonly prefer?: string;
+  /** Only the preferred node runs it, even if that means that nobody does. */
+  readonly pin?: boolean;
+  /** A node must have all of them. */
+  readonly tags?: readonly string[];
 }
 
 /** A weekly window, in the task's time zone; `to` before `from` ends on the next day. */

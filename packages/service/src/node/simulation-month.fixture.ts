@@ -362,11 +362,10 @@ export class Month {
     if (entries.length !== 3 + tasks)
       throw new Error(`the store has ${entries.map(({ key }) => key).join()}`);
     for (const { database } of Object.values(world.databases)) {
-      // Each task keeps changes for its newest chain alone; and for one of which the last full could not know: its
-      // manifest was deleted by a person, or lies where nobody answered then. The source's own limit ends that.
+      // Each task keeps changes for its newest chain alone.
       const kept = Map.groupBy(database.keepers.keys(), (label) => label.replace(/_[^_]*$/, ''));
       for (const [task, labels] of kept)
-        if (labels.length > 2) throw new Error(`changes are kept for ${labels.join()} of ${task}`);
+        if (labels.length > 1) throw new Error(`changes are kept for ${labels.join()} of ${task}`);
     }
   }
 }

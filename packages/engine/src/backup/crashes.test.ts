@@ -24,6 +24,7 @@ describe('after a crash', () => {
       expect(report.notices).toContainEqual(expect.stringContaining('left behind was removed'));
       expect(world.staging.unfinished).toEqual([]);
       expect(keepers(world)).toHaveLength(1);
+      expect(world.staging.kept.map(({ label }) => label)).toEqual(keepers(world));
       expect(world.keys).toHaveLength(2);
       expect((await world.restore()).database.contents()).toEqual(world.database.contents());
     },
@@ -72,6 +73,7 @@ describe('after a crash', () => {
     const error = await errorOf(world.backup({}, { destinations: [destination] }));
     expect(error.code).toBe('permission_denied');
     expect(keepers(world)).toEqual([]);
+    expect(world.staging.kept).toEqual([]);
     expect(world.keys).toEqual([]);
     expect(world.staging.unfinished).toEqual([]);
   });

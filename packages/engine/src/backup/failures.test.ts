@@ -26,6 +26,7 @@ function fill(world: World, id: number): void {
 interface State {
   readonly keys: readonly string[];
   readonly keepers: readonly string[];
+  readonly remembered: readonly string[];
   readonly unfinished: number;
 }
 
@@ -33,6 +34,7 @@ function stateOf(world: World): State {
   return {
     keys: world.keys,
     keepers: [...world.database.keepers.keys()],
+    remembered: world.staging.kept.map(({ label }) => label),
     unfinished: world.staging.unfinished.length,
   };
 }
@@ -75,7 +77,7 @@ describe('a full that fails', () => {
     await expectHarmless(world, () => world.backup({ keepChanges: true }), { code, mend });
   });
 
-  test.each(['prepare', 'openRun', 'reserve', 'push', 'seal'])(
+  test.each(['prepare', 'listKept', 'openRun', 'rememberKept', 'reserve', 'push', 'seal'])(
     'in staging at %s leaves nothing behind',
     async (verb) => {
       await using world = await shop();
@@ -110,7 +112,7 @@ describe('a full that fails', () => {
     });
   });
 
-  test('and cannot be ended in the source says so, and is ended by the next run', async () => {
+  test('and cannot be ended in the source says so', async () => {
     await using world = await shop();
     world.source.faults[orders] = 'source_failed';
     world.source.faults.forgetChanges = 'unavailable';

@@ -1,22 +1,33 @@
-import { type ClusterStore, type DeclaredObjects, HoldfastError, type Sig } from '@holdfast/core';
+import {
+  type Change,
+  type ClusterStore,
+  type DeclaredObjects,
+  HoldfastError,
+  type Sig,
+} from '@holdfast/core';
 import { type Known, noObjects } from './entries.ts';
 import { keys } from './keys.ts';
-import type { ObjectsRecord, TaskRecord } from './records.ts';
+import type { NodeRecord, ObjectsRecord, TaskRecord } from './records.ts';
 
-/** What changed: the objects, or records of these tasks. */
+/** What changed: the objects, records of these tasks, or these nodes (they came, went or drain). */
 export interface ViewChange {
   readonly objects: boolean;
   readonly tasks: ReadonlySet<string>;
+  readonly nodes: ReadonlySet<string>;
 }
 
 /**
- * The objects and the tasks' records as this node last saw them, kept up to date by a watch. Decisions are made on it and
- * written by compare-and-set: what is stale loses.
+ * The objects, the tasks' records and who is alive as this node last saw them, kept up to date by a watch. Decisions are
+ * made on it and written by compare-and-set: what is stale loses.
  */
 export class ClusterView {
   readonly #store: ClusterStore;
   #objects: Known<DeclaredObjects> = { value: noObjects, revision: 0 };
   readonly #tasks = new Map<string, Known<TaskRecord>>();
+  readonly #nodes = new Map<string, Known<NodeRecord>>();
+  readonly #drains = new Set<string>();
+  /** Names of tasks by their responsible node. */
+  readonly #tasksOf = new Map<string, Set<string>>();
   /** Up to here everything has been seen. */
   #seen = 0;
   readonly #listeners = new Set<(change: ViewChange) => void>();
@@ -33,8 +44,23 @@ export class ClusterView {
     return this.#tasks;
   }
 
+  /** Nodes that are alive. */
+  get nodes(): ReadonlyMap<string, Known<NodeRecord>> {
+    return this.#nodes;
+  }
+
+  /** Nodes that are to give their tasks away. */
+  get drains(): ReadonlySet<string> {
+    return this.#drains;
+  }
+
   task(task: string): Known<TaskRecord> | undefined {
     return this.#tasks.get(task);
+  }
+
+  /** Names of the tasks that a node is responsible for. */
+  tasksOf(node: string): ReadonlySet<string> {
+    return this.#tasksOf.get(node) ?? none;
   }
 
   /** Returns how to stop being told. */
@@ -43,18 +69,29 @@ export class ClusterView {
     return () => this.#listeners.delete(listener);
   }
 
-  /** Reads everything; then the view is as of one revision, which `follow` goes on from. */
+  /**
+   * Reads everything; then the view is as of one revision, which `follow` goes on from. What is read counts, also
+   * against what was noted before: revisions of a time apart from the store mean nothing to it.
+   */
   async load(o: Sig): Promise<number> {
     const { entries, revision } = await this.#store.list(keys.tasks, o);
+    const nodes = await this.#store.list(keys.nodes, o);
+    const drains = await this.#store.list(keys.drains, o);
     const objects = await this.#store.get(keys.objects, o);
-    if (objects) this.#takeObjects(objects.value, objects.revision);
-    const listed = new Set(entries.map(({ value, revision: at }) => this.#takeTask(value, at)));
-    const changed = new Set(this.#tasks.keys());
-    for (const [task, known] of this.#tasks)
-      if (!listed.has(task) && known.revision <= revision) this.#tasks.delete(task);
+    this.#objects = objects
+      ? { value: (JSON.parse(objects.value) as ObjectsRecord).objects, revision: objects.revision }
+      : { value: noObjects, revision: 0 };
+    const tasksChanged = new Set(this.#tasks.keys());
+    const nodesChanged = new Set([...this.#nodes.keys(), ...this.#drains]);
+    this.#tasks.clear();
+    this.#tasksOf.clear();
+    this.#nodes.clear();
+    this.#drains.clear();
+    for (const entry of entries) tasksChanged.add(this.#takeTask(entry.value, entry.revision));
+    for (const entry of [...nodes.entries, ...drains.entries]) this.#takeNode(entry.key, entry, nodesChanged);
     this.#seen = revision;
-    this.#tell({ objects: true, tasks: changed });
-    // That of the list: what was read after it comes again, and is known by its revision.
+    this.#tell({ objects: true, tasks: tasksChanged, nodes: nodesChanged });
+    // That of the first list: what was read after it comes again.
     return revision;
   }
 
@@ -65,19 +102,7 @@ export class ClusterView {
         for await (const change of this.#store.watch('', { ...o, since: from })) {
           from = change.revision;
           this.#seen = from;
-          const changed = new Set<string>();
-          let objects = false;
-          for (const { key, value, revision } of change.puts) {
-            if (key === keys.objects) objects = this.#takeObjects(value, revision) || objects;
-            else if (key.startsWith(keys.tasks)) changed.add(this.#takeTask(value, revision));
-          }
-          for (const key of change.deletes) {
-            if (!key.startsWith(keys.tasks)) continue;
-            const task = key.slice(keys.tasks.length);
-            this.#tasks.delete(task);
-            changed.add(task);
-          }
-          if (objects || changed.size > 0) this.#tell({ objects, tasks: changed });
+          this.#take(change);
         }
         return;
       } catch (caught) {
@@ -90,9 +115,30 @@ export class ClusterView {
 
   /** What this process has just written or read: no need to wait for the watch to say it. */
   note(known: Known<TaskRecord>): void {
-    const before = this.#tasks.get(known.value.task);
+    const { task } = known.value;
+    const before = this.#tasks.get(task);
     if (before && before.revision >= known.revision) return;
-    this.#tasks.set(known.value.task, known);
+    this.#place(task, known);
+  }
+
+  #take({ puts, deletes }: Change): void {
+    const tasks = new Set<string>();
+    const nodes = new Set<string>();
+    let objects = false;
+    for (const entry of puts) {
+      const { key, value, revision } = entry;
+      if (key === keys.objects) objects = this.#takeObjects(value, revision) || objects;
+      else if (key.startsWith(keys.tasks)) tasks.add(this.#takeTask(value, revision));
+      else this.#takeNode(key, entry, nodes);
+    }
+    for (const key of deletes) {
+      if (key.startsWith(keys.tasks)) {
+        const task = key.slice(keys.tasks.length);
+        this.#place(task, undefined);
+        tasks.add(task);
+      } else this.#takeNode(key, undefined, nodes);
+    }
+    if (objects || tasks.size > 0 || nodes.size > 0) this.#tell({ objects, tasks, nodes });
   }
 
   #takeObjects(text: string, revision: number): boolean {
@@ -107,7 +153,43 @@ export class ClusterView {
     return value.task;
   }
 
+  #takeNode(
+    key: string,
+    entry: { readonly value: string; readonly revision: number } | undefined,
+    changed: Set<string>,
+  ): void {
+    if (key.startsWith(keys.nodes)) {
+      const node = key.slice(keys.nodes.length);
+      if (entry) this.#nodes.set(node, { value: JSON.parse(entry.value), revision: entry.revision });
+      else this.#nodes.delete(node);
+      changed.add(node);
+    } else if (key.startsWith(keys.drains)) {
+      const node = key.slice(keys.drains.length);
+      if (entry) this.#drains.add(node);
+      else this.#drains.delete(node);
+      changed.add(node);
+    }
+  }
+
+  #place(task: string, known: Known<TaskRecord> | undefined): void {
+    const before = this.#tasks.get(task)?.value.node;
+    const after = known?.value.node;
+    if (known) this.#tasks.set(task, known);
+    else this.#tasks.delete(task);
+    if (before === after) return;
+    if (before !== undefined) {
+      const tasks = this.#tasksOf.get(before);
+      tasks?.delete(task);
+      if (tasks?.size === 0) this.#tasksOf.delete(before);
+    }
+    if (after === undefined) return;
+    const tasks = this.#tasksOf.get(after) ?? new Set();
+    this.#tasksOf.set(after, tasks.add(task));
+  }
+
   #tell(change: ViewChange): void {
     for (const listener of this.#listeners) listener(change);
   }
 }
+
+const none: ReadonlySet<string> = new Set();

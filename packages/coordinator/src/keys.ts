@@ -15,9 +15,9 @@ export const keys = {
   node: (node: string): string => `nodes/${node}`,
   drain: (node: string): string => `drains/${node}`,
   decisionsOf: (task: string): string => `decisions/${task}/`,
-  /** In the order in which they were made: a task's moves are in one order by its generation and its clock. */
-  decision: (task: string, generation: number, stamp: string): string =>
-    `decisions/${task}/${String(generation).padStart(8, '0')}-${stamp}`,
+  /** In the order in which they were made, by generation and then by the clocks of those that decided. */
+  decision: (task: string, generation: number, atMs: number, by: string): string =>
+    `decisions/${task}/${String(generation).padStart(8, '0')}-${new Date(atMs).toISOString()}-${by}`,
   message: (id: string): string => `outbox/${id}`,
 } as const;
 

@@ -6,17 +6,17 @@ import {
   HoldfastError,
   type Put,
   type Revision,
-  type Session,
   type Sig,
 } from '@holdfast/core';
+import { type Adopted, decisionPut } from './assignments.ts';
 import { type Known, messagePut, objectsOf, runPut } from './entries.ts';
 import { keys } from './keys.ts';
 import { noTask } from './not-found.ts';
 import type {
+  DecisionRecord,
   Message,
   NodeRecord,
   ObjectsRecord,
-  RunningRun,
   RunRecord,
   Settled,
   TaskRecord,
@@ -25,8 +25,6 @@ import {
   beginRun,
   delayTask,
   endRun,
-  moveTask,
-  newTask,
   type Outcome,
   pauseTask,
   resumeTask,
@@ -42,9 +40,6 @@ const storeFormat = '1';
 
 /** Two nodes rarely meet at one record; meeting this often means that something is broken. */
 const triesMax = 50;
-
-/** What of a declaration a task's record remembers. */
-export type Adopted = Pick<TaskRecord, 'schedule' | 'disabled'>;
 
 export interface Taken {
   readonly run: RunRecord;
@@ -115,15 +110,14 @@ export class Ledger {
     return entry && { value: JSON.parse(entry.value), revision: entry.revision };
   }
 
-  /** A task was declared, or declared again: it has a record, and its schedule counts from now. */
-  async adoptTask(task: string, node: string, o: Sig & { readonly as?: Adopted }): Promise<TaskRecord> {
-    return this.#change(task, o, (record) => {
-      const nowMs = this.#clock.now();
-      if (!record) return { record: { ...newTask(task, node, nowMs), ...o.as } };
+  /** A removed task was declared again: its schedule counts from now. */
+  async reviveTask(task: string, as: Adopted, o: Sig): Promise<TaskRecord> {
+    return this.#changeKnown(task, o, (record) => {
       if (record.removedAtMs === undefined) return { record };
+      const nowMs = this.#clock.now();
       const { removedAtMs: _removed, owed: _owed, ...rest } = record;
       const settledMs = { full: nowMs, incremental: nowMs };
-      return { record: { ...rest, ...o.as, sinceMs: nowMs, settledMs } };
+      return { record: { ...rest, ...as, sinceMs: nowMs, settledMs } };
     });
   }
 
@@ -200,21 +194,6 @@ export class Ledger {
     return this.#endOrBegin(run, o, (record) => endRun({ record, run }, outcome, this.#clock.now()), tell);
   }
 
-  /**
-   * Runs that no process carries out any more are interrupted. To be called before this node begins any: then its own
-   * are of a process that is gone.
-   */
-  async interruptLost(isGone: (running: RunningRun) => boolean, o: Sig): Promise<readonly RunRecord[]> {
-    const lost: RunRecord[] = [];
-    for (const { value } of await this.tasks(o)) {
-      const { running } = value;
-      if (!running || !isGone(running)) continue;
-      const run = await this.run(running.run, o);
-      if (run) lost.push(await this.interrupt(run, `node ${running.node} went away during the run`, o));
-    }
-    return lost;
-  }
-
   /** Ends a run that nobody carries out. */
   async interrupt(run: RunRecord, message: string, o: Sig): Promise<RunRecord> {
     const error: ErrorRecord = { code: 'unavailable', message, hint: 'the run goes on by itself' };
@@ -278,28 +257,36 @@ export class Ledger {
     const { task } = known.value;
     const runs = await this.trimHistory(task, { ...o, keep: 0 });
     const key = keys.task(task);
-    await this.#store.transact({ checks: [{ key, revision: known.revision }], deletes: [key] }, o);
+    const { entries } = await this.#store.list(keys.decisionsOf(task), { signal: o.signal, first: 100 });
+    const deletes = [key, ...entries.map((entry) => entry.key)];
+    await this.#store.transact({ checks: [{ key, revision: known.revision }], deletes }, o);
     return runs;
   }
 
-  /** Nodes that are alive, as the store knows it. */
+  /** Nodes that are alive. */
   async nodes(o: Sig): Promise<readonly NodeRecord[]> {
     const { entries } = await this.#store.list(keys.nodes, o);
     return entries.map(({ value }) => JSON.parse(value) as NodeRecord);
   }
 
-  /** Makes `node` responsible: a new generation, whose first run is a full. */
-  async moveTask(task: string, node: string, o: Sig): Promise<TaskRecord> {
-    return this.#changeKnown(task, o, (record) => ({
-      record: record.node === node ? record : moveTask(record, node),
-    }));
+  /** Nodes that were told to give their tasks away. */
+  async drains(o: Sig): Promise<ReadonlySet<string>> {
+    const { entries } = await this.#store.list(keys.drains, o);
+    return new Set(entries.map(({ key }) => key.slice(keys.drains.length)));
   }
 
-  async announceNode(node: NodeRecord, session: Session, o: Sig): Promise<void> {
+  async setDrain(node: string, on: boolean, o: Sig): Promise<void> {
+    const key = keys.drain(node);
     await this.#store.transact(
-      { puts: [{ key: keys.node(node.node), value: JSON.stringify(node), session }] },
+      on ? { puts: [{ key, value: String(this.#clock.now()) }] } : { deletes: [key] },
       o,
     );
+  }
+
+  /** What was decided of a task's responsible node, the newest last. */
+  async decisions(task: string, o: Sig & { readonly last: number }): Promise<readonly DecisionRecord[]> {
+    const { entries } = await this.#store.list(keys.decisionsOf(task), { signal: o.signal, last: o.last });
+    return entries.map(({ value }) => JSON.parse(value) as DecisionRecord);
   }
 
   async messages(o: Sig): Promise<readonly Known<Message>[]> {
@@ -321,7 +308,7 @@ export class Ledger {
       result = next(record);
       return {
         record: result.record,
-        puts: [runPut(result.run)],
+        puts: [runPut(result.run), ...granted(record, result, this.#clock.now())],
         messages: tell?.(record, result) ?? [],
       };
     });
@@ -387,6 +374,16 @@ export class Ledger {
     );
     return { value: record, revision: written };
   }
+}
+
+/** The story of a task's responsible node is whole only with what its fulls gave it. */
+function granted(before: TaskRecord, { record, run }: Step, nowMs: number): Put[] {
+  const { owner, task, generation } = record;
+  if (!owner || owner.chain === before.owner?.chain) return [];
+  const reason = `run ${run.id} committed the full of chain ${owner.chain}: node ${owner.node} makes the incrementals`;
+  return [
+    decisionPut({ task, atMs: nowMs, kind: 'ownership', node: owner.node, generation, by: run.node, reason }),
+  ];
 }
 
 function ignoreConflict(caught: unknown): void {

@@ -200,7 +200,15 @@ export interface NodeRecord {
 export interface DecisionRecord {
   readonly task: string;
   readonly atMs: number;
-  readonly kind: 'assigned' | 'not-suitable' | 'suitable-again' | 'moved' | 'released' | 'ownership' | 'apart' | 'closed';
+  readonly kind:
+    | 'assigned'
+    | 'not-suitable'
+    | 'suitable-again'
+    | 'moved'
+    | 'released'
+    | 'ownership'
+    | 'apart'
+    | 'closed';
   /** The responsible node after it; empty: none. */
   readonly node: string;
   readonly generation: number;

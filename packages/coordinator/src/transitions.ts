@@ -30,7 +30,6 @@ export function newTask(task: string, node: string, nowMs: number): TaskRecord {
     generation: 1,
     sinceMs: nowMs,
     settledMs: { full: nowMs, incremental: nowMs },
-    hasFull: false,
     lastGoodAt: {},
     runsCount: 0,
   };
@@ -38,6 +37,8 @@ export function newTask(task: string, node: string, nowMs: number): TaskRecord {
 
 export interface Start {
   readonly scope: Scope;
+  /** Who carries it out; the responsible node by default. */
+  readonly node?: string;
   readonly trigger: RunTrigger;
   readonly reason: string;
   readonly settledMs?: Settled;
@@ -50,6 +51,7 @@ export interface Start {
 /** A run is created, and what it stands for is settled. */
 export function startRun(record: TaskRecord, start: Start, nowMs: number): Step {
   const { scope, trigger, reason, settledMs, occurrenceMs, dueMs, missed, newSource } = start;
+  const node = start.node ?? record.node;
   const id = nextRunId(record.task, nowMs, record.lastRunId);
   const { owed, delayedUntilMs, ...rest } = record;
   // A run by hand does not move the schedule, nor what is owed.
@@ -57,7 +59,7 @@ export function startRun(record: TaskRecord, start: Start, nowMs: number): Step 
   const run: RunRecord = {
     id,
     task: record.task,
-    node: record.node,
+    node,
     generation: record.generation,
     state: 'waiting',
     trigger,
@@ -78,7 +80,7 @@ export function startRun(record: TaskRecord, start: Start, nowMs: number): Step 
       ...(trigger === 'manual' && owed ? { owed } : {}),
       ...(trigger === 'manual' && delayedUntilMs !== undefined ? { delayedUntilMs } : {}),
       settledMs: settledMs ?? record.settledMs,
-      running: { run: id, node: record.node, scope },
+      running: { run: id, node, scope },
       lastRunId: id,
       lastAttempt: { run: id, atMs: nowMs, state: 'waiting' },
       runsCount: record.runsCount + 1,
@@ -161,14 +163,33 @@ function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
     run: { ...run, state: 'succeeded', made, endedAtMs: nowMs },
     record: {
       ...rest,
-      // A node that lost the task in the meantime made a true backup, but no base for the new generation.
-      hasFull: record.hasFull || (isFull && run.generation === record.generation),
+      ...(isFull && ownershipAfter(record, run, backup)),
       lastGood: good,
       ...(isFull && { lastGoodFull: good }),
       lastGoodAt: { ...record.lastGoodAt, ...Object.fromEntries(stored) },
       ...leftBehind({ behind: record.behind, run: run.id, made, nowMs }),
     },
   };
+}
+
+/**
+ * The commit of a full grants the incrementals to the responsible node. One that made it on request gets nothing, and
+ * takes nothing: the owner's chain goes on. One that lost the task meanwhile made a true backup, but no base for others.
+ */
+function ownershipAfter(
+  record: TaskRecord,
+  run: RunRecord,
+  backup: string,
+): Pick<TaskRecord, 'owner' | 'newest'> {
+  if (run.generation !== record.generation || run.node !== record.node) return {};
+  const [chain = backup] = backup.split('/');
+  const owner = { node: run.node, generation: run.generation, chain };
+  return { owner, newest: owner };
+}
+
+/** Whether the responsible node may make incrementals now. */
+export function ownsIncrementals({ owner, node }: TaskRecord): boolean {
+  return owner !== undefined && owner.node === node;
 }
 
 function failRun(step: Step, error: ErrorRecord, nowMs: number): Step {
@@ -247,7 +268,18 @@ export function delayTask(record: TaskRecord, scope: Scope, untilMs: number): Ta
   };
 }
 
-/** Another node is responsible: the chain of the one before is closed, and the next run is a full. */
-export function moveTask(record: TaskRecord, node: string): TaskRecord {
-  return { ...record, node, generation: record.generation + 1, hasFull: false };
+/**
+ * Another node is responsible, under the next generation, and the incrementals are nobody's until its full: unless it
+ * made the newest chain itself, with which it goes on. What a node that is gone was doing is interrupted with it.
+ */
+export function moveTask(record: TaskRecord, node: string, reason: string): TaskRecord {
+  const { owner: _owner, notSuitable: _mark, ...rest } = record;
+  const { newest } = record;
+  return {
+    ...rest,
+    node,
+    nodeReason: reason,
+    generation: record.generation + 1,
+    ...(newest && newest.node === node && { owner: newest }),
+  };
 }

@@ -1,0 +1,157 @@
+import type { NodePreference } from '@holdfast/core';
+import type { TaskRecord } from './records.ts';
+import { type Candidate, rankNodes } from './rendezvous.ts';
+
+/** A node that is alive, as the one that decides sees it. */
+export interface AliveNode extends Candidate {
+  readonly tags: readonly string[];
+  /** It was told to give its tasks away. */
+  readonly draining: boolean;
+  /** For how long the one that decides has seen it alive. */
+  readonly aliveForMs: number;
+}
+
+export interface ResponsibilityQuestion {
+  readonly task: string;
+  readonly preference?: NodePreference | undefined;
+  /** Undefined: the task has just been declared. */
+  readonly record?: Pick<TaskRecord, 'node' | 'running' | 'notSuitable'> | undefined;
+  readonly nodes: readonly AliveNode[];
+  /** Of the whole cluster. */
+  readonly tasksTotal: number;
+  /** For how long the one that decides has seen the record's mark, by its own clock. */
+  readonly markedForMs: number;
+  readonly moveAfterMs: number;
+}
+
+/** `by` are the nodes that may write it, the first at once, each further one only if those before it do not. */
+export type ResponsibilityDecision =
+  | { readonly kind: 'stay'; readonly reason: string }
+  /** The mark goes: the node can run the task again. */
+  | { readonly kind: 'clear'; readonly by: readonly string[]; readonly reason: string }
+  /** Nothing moves yet; from now on the grace is counted. */
+  | { readonly kind: 'mark'; readonly by: readonly string[]; readonly reason: string }
+  /** Decided again after so long, or when something changes. */
+  | { readonly kind: 'wait'; readonly leftMs: number; readonly reason: string }
+  /** Each of `by` takes the task for itself. */
+  | { readonly kind: 'take'; readonly by: readonly string[]; readonly reason: string }
+  /** Nobody may run it: it has no node. */
+  | { readonly kind: 'release'; readonly by: readonly string[]; readonly reason: string };
+
+/**
+ * Who is to run a task, with the reason in words. Pure: every node that sees the same decides the same, and whoever is
+ * named writes it by compare-and-set. A task stays where it is without a cause to move: a move costs a full backup.
+ */
+export function decideResponsibility(question: ResponsibilityQuestion): ResponsibilityDecision {
+  const { task, preference = {}, record, nodes } = question;
+  const suited = nodes.filter((node) => whyNot(node, preference) === undefined);
+  const current = record?.node ? nodes.find(({ node }) => node === record.node) : undefined;
+  const ranked = rankNodes(task, suited, question.tasksTotal);
+  if (ranked.length === 0) return nobody(question, current);
+  if (!record?.node)
+    return { kind: 'take', by: preferred(ranked, preference), reason: firstReason(question, suited.length) };
+  const { node } = record;
+  const isSuited = suited.some((one) => one.node === node);
+  if (isSuited) {
+    return (
+      backToPreferred(question, suited) ??
+      (record.notSuitable
+        ? { kind: 'clear', by: [node], reason: `node ${node} is back` }
+        : { kind: 'stay', reason: `node ${node} is alive and has it` })
+    );
+  }
+  const by = preferred(ranked, preference);
+  if (current) return fromAlive(question, current, by);
+  return fromDead(question, node, by);
+}
+
+/** Why a node that is alive may not run a task. */
+export function whyNot(node: AliveNode, { prefer, pin, tags = [] }: NodePreference): string | undefined {
+  if (pin && node.node !== prefer) return `the task is pinned to node ${prefer}`;
+  const missing = tags.filter((tag) => !node.tags.includes(tag));
+  if (missing.length > 0)
+    return `node ${node.node} lacks the tag${missing.length > 1 ? 's' : ''} ${missing.join(', ')}`;
+  return node.draining ? `node ${node.node} drains` : undefined;
+}
+
+function preferred(ranked: readonly string[], { prefer }: NodePreference): readonly string[] {
+  if (prefer === undefined || !ranked.includes(prefer)) return ranked;
+  return [prefer, ...ranked.filter((node) => node !== prefer)];
+}
+
+function firstReason({ preference = {}, record }: ResponsibilityQuestion, suited: number): string {
+  const which = preference.pin
+    ? 'the task is pinned to it'
+    : `chosen by hash among ${suited} suited node${suited === 1 ? '' : 's'}`;
+  return record ? `no node had the task; ${which}` : `the task is new; ${which}`;
+}
+
+/** The preferred node gets its task back, once it has been there for a while: one that comes and goes costs fulls. */
+function backToPreferred(
+  { preference = {}, record, moveAfterMs }: ResponsibilityQuestion,
+  suited: readonly AliveNode[],
+): ResponsibilityDecision | undefined {
+  const { prefer } = preference;
+  const mentor = suited.find(({ node }) => node === prefer);
+  if (!mentor || record?.node === prefer) return undefined;
+  const leftMs = moveAfterMs - mentor.aliveForMs;
+  if (leftMs > 0)
+    return {
+      kind: 'wait',
+      leftMs,
+      reason: `node ${prefer} is preferred, and has to stay alive for a while first`,
+    };
+  if (record?.running) return untilItEnds(record.running.run);
+  return { kind: 'take', by: [mentor.node], reason: `node ${prefer} is preferred and alive` };
+}
+
+/** The node is there, and may not have the task any more: it ends what it does, and nobody has to wait for anything else. */
+function fromAlive(
+  { preference = {}, record, nodes }: ResponsibilityQuestion,
+  current: AliveNode,
+  by: readonly string[],
+): ResponsibilityDecision {
+  const { running } = record ?? {};
+  if (running && nodes.some(({ node }) => node === running.node)) return untilItEnds(running.run);
+  return { kind: 'take', by, reason: whyNot(current, preference) ?? 'it may not have the task' };
+}
+
+function fromDead(
+  { record, markedForMs, moveAfterMs }: ResponsibilityQuestion,
+  node: string,
+  by: readonly string[],
+): ResponsibilityDecision {
+  if (!record?.notSuitable) return { kind: 'mark', by, reason: `node ${node} gives no sign of life` };
+  const leftMs = moveAfterMs - markedForMs;
+  if (leftMs > 0)
+    return {
+      kind: 'wait',
+      leftMs,
+      reason: `node ${node} gives no sign of life; it has a while to come back`,
+    };
+  return { kind: 'take', by, reason: `node ${node} has given no sign of life for longer than moveAfter` };
+}
+
+/** A pinned task waits for its node. One whose node is there and may not have it goes to nobody. */
+function nobody(question: ResponsibilityQuestion, current: AliveNode | undefined): ResponsibilityDecision {
+  const { preference = {}, record, nodes, task, tasksTotal } = question;
+  const reason = whyNobody(preference, nodes);
+  if (record && (record.node === '' || !current)) return { kind: 'stay', reason };
+  const { running } = record ?? {};
+  if (running && nodes.some(({ node }) => node === running.node)) return untilItEnds(running.run);
+  return { kind: 'release', by: current ? [current.node] : rankNodes(task, nodes, tasksTotal), reason };
+}
+
+function whyNobody({ pin, prefer, tags = [] }: NodePreference, nodes: readonly AliveNode[]): string {
+  const pinned = nodes.find(({ node }) => node === prefer);
+  if (pin && !pinned) return `the task is pinned to node ${prefer}, which is not alive`;
+  const one = pin ? pinned : nodes.length === 1 ? nodes[0] : undefined;
+  if (one) return whyNot(one, { tags }) ?? whyNot(one, {}) ?? `node ${one.node} may not run it`;
+  return tags.length > 0
+    ? `no node that takes tasks has all of the tags ${tags.join(', ')}`
+    : 'every node drains';
+}
+
+function untilItEnds(run: string): ResponsibilityDecision {
+  return { kind: 'wait', leftMs: Number.POSITIVE_INFINITY, reason: `run ${run} may end first` };
+}

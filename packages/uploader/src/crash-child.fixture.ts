@@ -32,6 +32,9 @@ async function backup(point: string, number: number, paths: readonly string[]): 
   {
     await using stage = await area.openRun(runOf(), places, { signal });
     pass('opened');
+    const { task, label, chain } = runOf();
+    await area.rememberKept({ task, label, chain, identity: 'memory:1' }, places, { signal });
+    pass('remembered');
     await fillAndSeal(stage);
     pass('sealed');
     await stage.commit({ signal });

@@ -11,7 +11,7 @@ it.each(routes)(
   (route) => {
     const inPath = [...route.path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
     expect(keysOf(route.params)).toEqual(inPath);
-    const all = [...keysOf(route.params), ...keysOf(route.query), ...keysOf(route.body), 'signal'];
+    const all = [...keysOf(route.params), ...keysOf(route.query), ...keysOf(route.body), 'signal', 'peer'];
     expect(new Set(all).size).toBe(all.length);
   },
 );

@@ -1,3 +1,4 @@
+import { clusterRoutes } from './cluster-routes.ts';
 import { destinationRoutes } from './destination-routes.ts';
 import { nodeRoutes } from './node-routes.ts';
 import { objectRoutes } from './object-routes.ts';
@@ -8,6 +9,7 @@ import { taskRoutes } from './task-routes.ts';
 /** The API, one row per route. The server, the client, the OpenAPI document and docs/api.md come from it. */
 export const contract = {
   ...nodeRoutes,
+  ...clusterRoutes,
   ...objectRoutes,
   ...taskRoutes,
   ...runRoutes,

@@ -85,6 +85,7 @@ export const exampleTask: z.input<typeof taskView> = {
   state: 'enabled',
   node: 'node-a',
   nodeReason: 'it has had the task since 2026-11-20 and is alive',
+  owner: { node: 'node-a', chain: '20261120T140000Z-node-a-g3' },
   generation: 3,
   lastAttempt: { run: exampleRun.id, at: exampleRun.createdAt, state: 'succeeded' },
   lastGoodFull: {

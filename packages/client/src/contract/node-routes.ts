@@ -100,8 +100,9 @@ export const nodeRoutes = {
     path: '/v1/status',
     group: 'node',
     kind: 'json',
-    summary: 'What the node does',
-    description: 'Counts, active runs, and problems that need a person.',
+    summary: 'What the node and its cluster do',
+    description:
+      'Of the node that answers: name, store, limits. Of the whole cluster: tasks, active runs, and problems that need a person; what another node could not be asked for is said among them.',
     response: nodeStatus,
     status: 200,
     errors: [],
@@ -132,7 +133,7 @@ export const nodeRoutes = {
     kind: 'events',
     summary: 'What changes, as it changes',
     description:
-      'Server-sent events: `id`, `event` (the `kind`) and `data`, a JSON document of the schema; a comment every 15 seconds when nothing happens. Events are not repeated: after connecting again, read the lists anew. A client that reads too slowly is disconnected.',
+      'Runs, tasks and declared objects of the whole cluster; progress and log lines of runs that the node carries out itself, of those of other nodes each change of state. Server-sent events: `id`, `event` (the `kind`) and `data`, a JSON document of the schema; a comment every 15 seconds when nothing happens. Events are not repeated: after connecting again, read the lists anew. A client that reads too slowly is disconnected.',
     response: apiEvent,
     status: 200,
     errors: ['exhausted'],

@@ -19,10 +19,10 @@ export const nodeStatus = z
     startedAt: moment,
     now: moment.describe("by the node's clock"),
     store: label.describe('what keeps the declared objects and the runs'),
-    limits: z.record(z.string(), z.union([z.number(), z.string()])),
+    limits: z.record(z.string(), z.union([z.number(), z.string()])).describe('of the node'),
     tasks: z.object({ total: count, byFreshness: z.partialRecord(freshnessState, count) }),
     runs: z.partialRecord(runState, count),
-    active: z.array(runView).describe('runs that wait or run'),
+    active: z.array(runView).describe('runs that wait or run, on any node'),
     problems: z.array(label).describe('what needs a person, in words'),
   })
   .describe('What the node does.');

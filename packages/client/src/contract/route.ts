@@ -57,6 +57,7 @@ export interface RouteExample {
 
 export const routeGroups = {
   node: 'The node: is it alive, what does it do',
+  cluster: 'The cluster: which nodes there are, and what each does',
   objects: 'Declared objects: sources, destinations, tasks, notifications',
   tasks: 'Tasks: what is backed up, when, by whom, and how fresh it is',
   runs: 'Runs: one attempt at a backup each',

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import * as cluster from './cluster-schemas.ts';
 import * as destinations from './destination-schemas.ts';
 import * as node from './node-schemas.ts';
 import * as objects from './object-schemas.ts';
@@ -48,4 +49,6 @@ export const schemas = {
   CopyView: destinations.copyView,
   CopyStarted: destinations.copyStarted,
   CopyList: destinations.copyList,
+  NodeView: cluster.nodeView,
+  DecisionView: cluster.decisionView,
 } as const satisfies Record<string, z.ZodType>;

@@ -3,7 +3,7 @@ import { exampleRun, exampleRunning, exampleTask } from './examples.ts';
 import type { Route } from './route.ts';
 import { runStarted } from './run-schemas.ts';
 import { taskDetail, taskView } from './task-schemas.ts';
-import { duration, scope, taskName } from './words.ts';
+import { duration, name, scope, taskName } from './words.ts';
 
 const params = z.object({ task: taskName });
 const nothing = z.strictObject({});
@@ -58,7 +58,7 @@ export const taskRoutes = {
     kind: 'json',
     summary: 'Start a run now',
     description:
-      'Without a scope: an incremental where one can be made, else a full. While the task is running, answers with that run and starts nothing.',
+      'Without a scope: an incremental where one can be made, else a full. The responsible node carries it out, whichever node is asked. With `node`, that node does: any may make a full, which begins a chain of its own and changes nothing about who makes the incrementals; only their owner may make an incremental. While the task is running, answers with that run and starts nothing.',
     params,
     body: z.strictObject({
       scope: scope.optional(),
@@ -66,6 +66,7 @@ export const taskRoutes = {
         .boolean()
         .optional()
         .describe('the task backs up another database from now on, and that is meant: a full backup'),
+      node: name.optional().describe('who is to carry it out; it has to be alive'),
     }),
     response: runStarted,
     status: 202,
@@ -76,6 +77,11 @@ export const taskRoutes = {
         says: 'a full backup',
         input: { task: 'orders', scope: 'full' },
         output: { run: exampleRunning, already: false },
+      },
+      {
+        says: 'a full backup by another node than the responsible one',
+        input: { task: 'orders', scope: 'full', node: 'node-b' },
+        output: { run: { ...exampleRunning, node: 'node-b' }, already: false },
       },
       { says: 'it is running', input: { task: 'orders' }, output: { run: exampleRunning, already: true } },
     ],

@@ -69,6 +69,14 @@ export const taskView = z
     delayedUntil: moment.optional(),
     node: name.optional().describe('the responsible node; absent while there is none'),
     nodeReason: label.describe('why that node, or why none'),
+    notSuitable: z
+      .object({ since: moment, reason: label })
+      .optional()
+      .describe('the responsible node cannot run it; unless that is over soon, another one takes it'),
+    owner: z
+      .object({ node: name, chain: label.describe('the chain that they continue') })
+      .optional()
+      .describe('who may make incrementals: the node that made the newest full; absent: a full comes next'),
     generation: count,
     running: z
       .object({ run: runId, scope: scope.optional(), state: runState, startedAt: moment.optional() })

@@ -1,5 +1,6 @@
 /** The contract's nouns as types. What is read from the API may be given back to it; nobody changes it in between. */
 import type { z } from 'zod';
+import type { decisionView, nodeView } from './cluster-schemas.ts';
 import type { copyView, destinationProbe, destinationView } from './destination-schemas.ts';
 import type { apiEvent, nodeStatus, readiness } from './node-schemas.ts';
 import type {
@@ -34,6 +35,7 @@ export type ApiErrorView = View<typeof apiError>;
 export type ApiEvent = View<typeof apiEvent>;
 export type BehindView = View<typeof behind>;
 export type CopyView = View<typeof copyView>;
+export type DecisionView = View<typeof decisionView>;
 export type DestinationProbe = View<typeof destinationProbe>;
 export type DestinationProgress = View<typeof destinationProgress>;
 export type DestinationView = View<typeof destinationView>;
@@ -42,6 +44,7 @@ export type GoodBackup = View<typeof goodBackup>;
 export type LogLine = View<typeof logLine>;
 export type NextRun = View<typeof nextRun>;
 export type NodeStatus = View<typeof nodeStatus>;
+export type NodeView = View<typeof nodeView>;
 export type ObjectChange = View<typeof objectChange>;
 export type ObjectFile = View<typeof objectFile>;
 export type ObjectKind = View<typeof objectKind>;

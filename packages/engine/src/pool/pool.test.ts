@@ -156,6 +156,8 @@ describe('a worker thread', () => {
     const pool = poolOf(1, { signal: stop.signal, clock });
     await results(pool, jobs(1));
     const running = errorOf(pool.run([{ kind: 'spin' }], () => {}));
+    // A job that is not begun is never sent, and the thread would let go at once.
+    await until(() => lines('spinning') === 1);
     stop.abort();
     expect((await running).code).toBe('cancelled');
     let gone = false;

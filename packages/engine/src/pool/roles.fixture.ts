@@ -49,6 +49,7 @@ class TestRole implements Role<TestJob, TestResult, number> {
         });
         return await new Promise(() => {});
       case 'spin':
+        appendFileSync(this.#init.log, 'spinning\n');
         for (;;);
     }
     appendFileSync(this.#init.log, 'waiting\n');

@@ -14,6 +14,7 @@ import type {
   SourceInfo,
 } from '@holdfast/core';
 import { openChanges } from './changes/change-view.ts';
+import { parseState } from './changes/state.ts';
 import { acknowledgeChanges, forgetAll, forgetChanges, prepareChanges } from './changes/upkeep.ts';
 import { diagnose } from './doctor/diagnose.ts';
 import { inspect } from './full/inspect.ts';
@@ -28,6 +29,10 @@ export class PostgresSource implements Source {
   readonly description: string;
   readonly #target: Target;
   readonly #clock: Clock;
+  /** Of the database that the run has begun with. */
+  #identity: string | undefined;
+  /** The latest timeline of the backups that the run has tried to continue. */
+  #timelineSeen = 0;
 
   constructor(target: Target, clock: Clock) {
     this.#target = target;
@@ -35,17 +40,24 @@ export class PostgresSource implements Source {
     this.description = describeTarget(target);
   }
 
-  inspect(o: Sig): Promise<SourceInfo> {
-    return inspect(this.#target, o);
+  async inspect(o: Sig): Promise<SourceInfo> {
+    const info = await inspect(this.#target, o);
+    this.#identity = info.identity;
+    this.#timelineSeen = 0;
+    return info;
   }
 
   openFull(o: Sig & OpenFull): Promise<FrozenView> {
-    return openFull(this.#target, { ...o, clock: this.#clock });
+    return openFull(this.#target, { ...o, clock: this.#clock, identity: this.#identity });
   }
 
-  openIncremental(o: Sig & OpenIncremental): Promise<ChangeView> {
+  async openIncremental(o: Sig & OpenIncremental): Promise<ChangeView> {
     const { keepChangesMaxBytes } = this.#target;
-    return openChanges(this.#target, { ...o, clock: this.#clock, keepChangesMaxBytes });
+    const { identity, timeline } = parseState(o.state);
+    // A server that a failover left behind still has the slot of the chain before: the chain after it tells.
+    if (identity === this.#identity) this.#timelineSeen = Math.max(this.#timelineSeen, timeline);
+    const timelineSeen = Math.max(this.#timelineSeen, timeline);
+    return openChanges(this.#target, { ...o, clock: this.#clock, keepChangesMaxBytes, timelineSeen });
   }
 
   acknowledge(o: Sig & { readonly state: unknown; readonly mark: Mark }): Promise<void> {

@@ -9,10 +9,9 @@ import {
   type Sig,
 } from '@holdfast/core';
 import { readFacts, type ServerFacts } from '../full/identity.ts';
-import { pinnedTo } from '../full/reader.ts';
 import { beginView } from '../full/snapshot.ts';
 import { viewLockTimeoutMs } from '../full/view.ts';
-import { openSession, type Session } from '../session/session.ts';
+import { openSession, pinnedTo, type Session } from '../session/session.ts';
 import type { Target } from '../session/url.ts';
 import { checkContinuity } from './continuity.ts';
 import { ChangeDecoder, type Resolved } from './decode.ts';
@@ -27,11 +26,14 @@ import { type Findings, needsView, whatDiffers } from './settle.ts';
 import { createSlot, openReplication, temporarySlotName } from './slot.ts';
 import { type ChangeState, parseState } from './state.ts';
 import { readSurvey, type Survey, stateOf } from './survey.ts';
+import { readTimelineHistory, type TimelineHistory } from './timeline-history.ts';
 
 export interface OpenChanges extends Sig, OpenIncremental {
   readonly clock: Clock;
   /** How much log the slot may hold back; undefined: the default. */
   readonly keepChangesMaxBytes?: number | undefined;
+  /** The latest timeline on which a backup of this database is known to be: chains of an earlier one are over. */
+  readonly timelineSeen?: number;
 }
 
 /** @throws HoldfastError precondition_failed `continuity lost: …`, exhausted, permission_denied … */
@@ -50,16 +52,29 @@ export async function openChanges(target: Target, o: OpenChanges): Promise<Postg
       asked: o.keepChangesMaxBytes,
       freeBytes: await freeBytesAtServer(session),
     });
-    await checkContinuity(session, { ...o, facts, state, limitBytes });
+    const history = await historyOf(session, facts, o);
+    const { timelineSeen = state.timeline } = o;
+    await checkContinuity(session, { ...o, facts, history, timelineSeen, state, limitBytes });
     const log = await ChangeLog.open(reading, {
       slot: state.slot,
       twin: temporarySlotName(o.label, reading),
     });
-    return new PostgresChangeView({ ...o, state, session, reading, facts, log, limitBytes });
+    return new PostgresChangeView({ ...o, state, session, reading, facts, history, log, limitBytes });
   } catch (caught) {
     await Promise.all([session[Symbol.asyncDispose](), reading[Symbol.asyncDispose]()]);
     throw caught;
   }
+}
+
+/** Only a replication session can ask; the first timeline has no history. */
+async function historyOf(
+  session: Session,
+  { timeline }: ServerFacts,
+  o: Sig,
+): Promise<TimelineHistory | undefined> {
+  if (timeline === 1) return [];
+  await using replication = await openReplication(pinnedTo(session), { signal: o.signal });
+  return await readTimelineHistory(replication, timeline);
 }
 
 interface Parts extends OpenChanges {
@@ -69,6 +84,7 @@ interface Parts extends OpenChanges {
   /** Reads the log. */
   readonly reading: Session;
   readonly facts: ServerFacts;
+  readonly history: TimelineHistory | undefined;
   readonly log: ChangeLog;
   readonly limitBytes: number;
 }
@@ -146,13 +162,13 @@ export class PostgresChangeView implements ChangeView {
     const end = this.#end;
     if (end === undefined)
       throw new HoldfastError('internal', 'settle was called before all changes were read');
-    const { session, state, facts, log, since, limitBytes } = this.#parts;
+    const { session, state, facts, history, log, since, limitBytes } = this.#parts;
     const { found, survey } = end;
     const readBytes = Number(parseLsn(log.position) - parseLsn(since.position));
     this.#view = await IncrementalView.open(session, {
       mark: { position: log.position, timeMs: end.timeMs },
       source: facts.source,
-      state: stateOf(survey, { slot: state.slot, facts }),
+      state: stateOf(survey, { slot: state.slot, facts, history }),
       notices: this.#notices,
       found,
       frozen: end.frozen,

@@ -5,9 +5,13 @@ import { formatBytes, slotHealth } from './keep-limit.ts';
 import { parseLsn } from './lsn.ts';
 import { advanceSlot, describeSlot, dropSlot, type SlotFacts } from './slot.ts';
 import type { ChangeState } from './state.ts';
+import { differentHistory, type TimelineHistory } from './timeline-history.ts';
 
 export interface Continue {
   readonly facts: ServerFacts;
+  readonly history: TimelineHistory | undefined;
+  /** The latest on which a backup of this database is known to be. */
+  readonly timelineSeen: number;
   readonly state: ChangeState;
   readonly since: Mark;
   readonly limitBytes: number;
@@ -24,13 +28,8 @@ export async function checkContinuity(session: Session, o: Continue & Sig): Prom
   if (state.identity !== facts.source.identity) {
     throw lost(session, since, 'this is another database than the one that the chain was made from');
   }
-  if (state.timeline !== facts.timeline) {
-    throw lost(
-      session,
-      since,
-      `the server was promoted or restored: it is on timeline ${facts.timeline}, the chain on ${state.timeline}`,
-    );
-  }
+  const elsewhere = otherTimeline(o) ?? differentHistory(state.history, o.history);
+  if (elsewhere !== undefined) throw lost(session, since, elsewhere);
   await refuseEarlierServer(session, o);
   const slot = await describeSlot(session, state.slot);
   if (!slot) throw lost(session, since, `the replication slot ${state.slot} is gone`);
@@ -57,6 +56,16 @@ export async function checkContinuity(session: Session, o: Continue & Sig): Prom
   }
   await advanceSlot(session, slot.name, { ...o, position: since.position });
   return slot;
+}
+
+/** A failover always begins a new timeline, and only the servers that came along have it. */
+function otherTimeline({ facts, state, timelineSeen }: Continue): string | undefined {
+  const { timeline } = facts;
+  if (timeline < timelineSeen) {
+    return `the server was left behind by a failover, or restored: it is on timeline ${timeline}, there are backups of ${timelineSeen}`;
+  }
+  if (timeline === state.timeline) return undefined;
+  return `the server was promoted or restored: it is on timeline ${timeline}, the chain on ${state.timeline}`;
 }
 
 /** A server that was put back to a copy of itself has the same identity, timeline and slots, but an earlier log. */

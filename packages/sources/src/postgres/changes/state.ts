@@ -1,4 +1,5 @@
 import { HoldfastError } from '@holdfast/core';
+import type { TimelineHistory } from './timeline-history.ts';
 
 /**
  * What a manifest keeps so that the next incremental can see what happened besides row changes. Arrays and short
@@ -11,6 +12,8 @@ export interface ChangeState {
   readonly identity: string;
   /** A promoted or restored server has another one. */
   readonly timeline: number;
+  /** Where that timeline came from. Absent in backups of earlier versions, and when the server does not know it. */
+  readonly history?: TimelineHistory;
   /** A server that was put back to an earlier state has a smaller one. */
   readonly nextTransaction: string;
   /** Tables and leaf partitions. */

@@ -5,6 +5,7 @@ import type { Session } from '../session/session.ts';
 import { readCatalogSignature, readLargeObjectSignature } from './catalog-signature.ts';
 import { readTableFacts, type TableFacts } from './fingerprint.ts';
 import type { ChangeState } from './state.ts';
+import type { TimelineHistory } from './timeline-history.ts';
 import { readTypeFacts, type TypeFacts } from './types.ts';
 
 /** Everything about a database, except its rows, that an incremental compares. */
@@ -41,14 +42,16 @@ export async function readSurvey(
 export interface StateFacts {
   readonly slot: string;
   readonly facts: Pick<ServerFacts, 'source' | 'timeline'>;
+  readonly history: TimelineHistory | undefined;
 }
 
-export function stateOf(survey: Survey, { slot, facts }: StateFacts): ChangeState {
+export function stateOf(survey: Survey, { slot, facts, history }: StateFacts): ChangeState {
   return {
     version: 1,
     slot,
     identity: facts.source.identity,
     timeline: facts.timeline,
+    ...(history === undefined ? {} : { history }),
     nextTransaction: survey.nextTransaction,
     tables: survey.tables.map((table) => table.mark),
     types: survey.types.types,

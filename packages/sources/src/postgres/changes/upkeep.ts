@@ -11,7 +11,8 @@ interface Upkeep extends Sig {
 
 /**
  * Lets the server remove its log up to a mark that is stored. A slot that is gone, or further on, needs nothing: the
- * next incremental says what that means. Never moves a slot of another state.
+ * next incremental says what that means. Never moves a slot of another state, nor, after a failover, one of that name at
+ * another server.
  */
 export async function acknowledgeChanges(
   target: Target,
@@ -20,6 +21,9 @@ export async function acknowledgeChanges(
   const slot = slotOf(o.state);
   if (slot === undefined) return;
   await using session = await openSession(target, { signal: o.signal });
+  const { identity, timeline } = parseState(o.state);
+  const { member } = session;
+  if (member.timeline !== timeline || !identity.startsWith(`${member.system}/`)) return;
   const facts = await describeSlot(session, slot);
   if (!facts?.confirmed || facts.status === 'lost') return;
   if (parseLsn(facts.confirmed) >= parseLsn(o.mark.position)) return;

@@ -4,8 +4,7 @@ import { formatBytes, slotHealth } from '../changes/keep-limit.ts';
 import { explainSlotError, listSlots, openReplication } from '../changes/slot.ts';
 import type { ServerFacts } from '../full/identity.ts';
 import { checkKeepChanges } from '../full/prerequisites.ts';
-import { pinnedTo } from '../full/reader.ts';
-import type { Session } from '../session/session.ts';
+import { pinnedTo, type Session } from '../session/session.ts';
 import { bad, fine, fromError, info, someOf, warning } from './findings.ts';
 
 /** One that stays, one to read it, and one for the view of an incremental that needs one. */

@@ -1,4 +1,5 @@
 import type { SourceIdentity } from '@holdfast/core';
+import { timelineSql } from '../session/member.ts';
 import type { Session } from '../session/session.ts';
 
 export interface ServerFacts {
@@ -58,10 +59,7 @@ SELECT (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) AS s
        d.oid::int8::float8 AS oid, d.datname AS name,
        pg_catalog.split_part(pg_catalog.current_setting('server_version'), ' ', 1) AS version,
        pg_catalog.pg_is_in_recovery() AS standby,
-       -- The control file tells of a promotion only after the checkpoint that follows; the name of the log file at once.
-       CASE WHEN pg_catalog.pg_is_in_recovery() THEN (SELECT timeline_id FROM pg_catalog.pg_control_checkpoint())
-            ELSE ('x' || pg_catalog.substr(pg_catalog.pg_walfile_name(pg_catalog.pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int4
-       END AS timeline,
+       ${timelineSql} AS timeline,
        CASE WHEN pg_catalog.has_database_privilege(d.oid, 'CONNECT') THEN pg_catalog.pg_database_size(d.oid) ELSE 0 END AS bytes,
        pg_catalog.current_setting('wal_level') AS "walLevel",
        (SELECT rolsuper OR rolreplication FROM pg_catalog.pg_roles WHERE rolname = current_user) AS "mayReplicate",

@@ -2,17 +2,20 @@ import { type Clock, HoldfastError, type Mark, type OpenFull, type Sig } from '@
 import { formatBytes, keepChangesLimit } from '../changes/keep-limit.ts';
 import { createSlot, openReplication } from '../changes/slot.ts';
 import { describeState } from '../changes/survey.ts';
-import { openSession, type Session } from '../session/session.ts';
+import { readTimelineHistory, type TimelineHistory } from '../changes/timeline-history.ts';
+import { openSession, pinnedTo, type Session } from '../session/session.ts';
 import type { Target } from '../session/url.ts';
 import { readOmissions } from './catalog.ts';
-import { readFacts } from './identity.ts';
+import { readFacts, type ServerFacts } from './identity.ts';
 import { checkFull, checkKeepChanges, refuseUnmet } from './prerequisites.ts';
-import { pinnedTo } from './reader.ts';
 import { beginView } from './snapshot.ts';
+import { describeStandby } from './standby.ts';
 import { openView, type PostgresView, viewLockTimeoutMs } from './view.ts';
 
 export interface OpenFullView extends Sig, OpenFull {
   readonly clock: Clock;
+  /** Of the database that the run has begun with; another one is refused. */
+  readonly identity?: string | undefined;
 }
 
 /**
@@ -28,10 +31,12 @@ export async function openFull(target: Target, o: OpenFullView): Promise<Postgre
   const session = await openSession(target, { signal: o.signal, lockTimeoutMs: viewLockTimeoutMs });
   try {
     const facts = await readFacts(session);
+    refuseOther(session, facts, o.identity);
     refuseUnmet([...checkFull(session, facts), ...(o.keepChanges ? checkKeepChanges(session, facts) : [])]);
-    const opened = o.keepChanges ? await joinNewSlot(session, o) : await openPlain(session);
-    const { mark, notices, slot } = opened;
-    const state = slot === undefined ? null : await describeState(session, { slot, facts });
+    const opened = o.keepChanges ? await joinNewSlot(session, facts, o) : await openPlain(session);
+    const { mark, slot } = opened;
+    const state = slot === undefined ? null : await describeState(session, { ...slot, facts });
+    const notices = [...(await describeStandby(session)), ...opened.notices];
     const omissions = await readOmissions(session);
     return await openView({
       session,
@@ -49,7 +54,17 @@ export async function openFull(target: Target, o: OpenFullView): Promise<Postgre
 interface Opened {
   readonly mark: Mark;
   readonly notices: readonly string[];
-  readonly slot?: string;
+  readonly slot?: { readonly slot: string; readonly history: TimelineHistory | undefined };
+}
+
+/** Between two look-ups of one run, a name or the first host that answers may come to be another cluster. */
+function refuseOther(session: Session, { source }: ServerFacts, identity = source.identity): void {
+  if (source.identity === identity) return;
+  throw new HoldfastError(
+    'source_failed',
+    `${session.where} is another database (${source.identity}) than the one with which the run began (${identity})`,
+    { hint: 'run again; if the URL names several hosts, all must be of one cluster' },
+  );
 }
 
 async function openPlain(session: Session): Promise<Opened> {
@@ -58,10 +73,12 @@ async function openPlain(session: Session): Promise<Opened> {
 }
 
 /** If anything fails from here on, the slot is there: the caller ends it by its label. */
-async function joinNewSlot(session: Session, o: OpenFullView): Promise<Opened> {
+async function joinNewSlot(session: Session, facts: ServerFacts, o: OpenFullView): Promise<Opened> {
   const notices: string[] = [];
   const wait = { watcher: session, clock: o.clock, notice: (text: string) => void notices.push(text) };
   await using replication = await openReplication(pinnedTo(session), { signal: o.signal });
+  // Before the slot is made: its snapshot ends with the next command.
+  const history = await readTimelineHistory(replication, facts.timeline);
   const { name, consistentPoint, snapshot } = await createSlot(replication, o.label, {
     signal: o.signal,
     wait,
@@ -74,7 +91,11 @@ async function joinNewSlot(session: Session, o: OpenFullView): Promise<Opened> {
   await beginView(session, snapshot);
   // The clock is asked after the view has begun: a restore to this moment then applies what was committed between.
   const [row] = await session.rows<{ timeMs: number }>(`SELECT ${serverTimeMs} AS "timeMs"`);
-  return { mark: { position: consistentPoint, timeMs: row?.timeMs ?? 0 }, notices, slot: name };
+  return {
+    mark: { position: consistentPoint, timeMs: row?.timeMs ?? 0 },
+    notices,
+    slot: { slot: name, history },
+  };
 }
 
 /** Where the log is, right after the transaction's first statement has taken its snapshot, which is this one. */

@@ -1,7 +1,7 @@
 import { type ChunkPlan, type ChunkReader, HoldfastError, type ReadResult, type Sig } from '@holdfast/core';
 import { CopySocket } from '../session/copy-socket.ts';
-import { openSession, type Session } from '../session/session.ts';
-import { fromTargetRecord, type Target, type TargetRecord, toTargetRecord } from '../session/url.ts';
+import { openSession, pinnedTo, type Session } from '../session/session.ts';
+import { fromTargetRecord, type TargetRecord, toTargetRecord } from '../session/url.ts';
 import type { How } from './plan.ts';
 import { beginView } from './snapshot.ts';
 
@@ -10,11 +10,6 @@ export interface ReaderData {
   readonly target: TargetRecord;
   /** Absent: of the database as it is, not of a view (to read back what a restore has loaded). */
   readonly snapshot?: string;
-}
-
-/** Where the session is, and nowhere else: other hosts of the URL do not know the snapshot. */
-export function pinnedTo(session: Session): Target {
-  return { ...session.target, database: session.database, hosts: [session.wire.host], role: 'any' };
 }
 
 export function readerData(session: Session, snapshot?: string): ReaderData {

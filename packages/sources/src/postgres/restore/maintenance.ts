@@ -7,7 +7,7 @@ const candidates = ['postgres', 'template1'];
 
 /**
  * A session beside the target, from which databases are created and renamed: a database cannot be renamed from inside
- * of it. All further sessions have to go to the server that this one found: `pinnedTo` says which it is.
+ * of it. All further sessions have to go to the server that this one found: `staysAt` says which it is.
  */
 export async function openMaintenance(target: Target, o: Sig): Promise<Session> {
   const { database } = target;

@@ -1,6 +1,5 @@
 import type { Finding, Sig, SourceIdentity } from '@holdfast/core';
-import { pinnedTo } from '../full/reader.ts';
-import { openSession, type Session } from '../session/session.ts';
+import { openSession, type Session, staysAt } from '../session/session.ts';
 import { describeContents } from './occupancy.ts';
 import { obstacle, versionObstacle } from './requirements.ts';
 import { describeSessions, sessionsIn } from './temporary-database.ts';
@@ -153,6 +152,6 @@ async function lookAtExisting(
 
 /** In words what the database of that name holds; undefined: it is empty. */
 export async function contentsOf(maintenance: Session, name: string, o: Sig): Promise<string | undefined> {
-  await using session = await openSession(pinnedTo(maintenance), { signal: o.signal, database: name });
+  await using session = await openSession(staysAt(maintenance), { signal: o.signal, database: name });
   return await describeContents(session);
 }

@@ -10,8 +10,7 @@ import {
   type Sig,
 } from '@holdfast/core';
 import { planTables } from '../full/plan.ts';
-import { pinnedTo } from '../full/reader.ts';
-import { openSession, type Session } from '../session/session.ts';
+import { openSession, type Session, staysAt } from '../session/session.ts';
 import { describeTarget, type Target, toTargetRecord } from '../session/url.ts';
 import { build, recipeOf } from './build.ts';
 import { type CheckSchema, checkSchema, chooseLocale } from './check-schema.ts';
@@ -115,8 +114,8 @@ class PostgresRestoreTarget implements RestoreTarget {
     const { maintenance, name, open, facts } = parts;
     this.#parts = parts;
     this.problems = parts.problems;
-    this.description = describeTarget({ ...pinnedTo(maintenance), database: name });
-    this.#temporary = { ...pinnedTo(maintenance), database: temporaryName(name, open.id) };
+    this.description = describeTarget({ ...staysAt(maintenance), database: name });
+    this.#temporary = { ...staysAt(maintenance), database: temporaryName(name, open.id) };
     this.loadersMax = Math.min(loadersMost, Math.max(1, facts.freeConnections - connectionsKept));
   }
 
@@ -225,7 +224,7 @@ class PostgresRestoreTarget implements RestoreTarget {
     const { maintenance, name, open } = this.#parts;
     if (maintenance.alive) return await dropTemporary(maintenance, this.#temporary.database, mark);
     const signal = new AbortController().signal;
-    await using again = await openSession(pinnedTo(maintenance), { signal });
+    await using again = await openSession(staysAt(maintenance), { signal });
     // The lock went with the lost session. Whoever has it now may have taken up this very database.
     const holder = await lockTarget(again, name, { signal, clock: open.clock, waitMs: 0 });
     if (!holder) await dropTemporary(again, this.#temporary.database, mark);

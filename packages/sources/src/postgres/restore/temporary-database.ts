@@ -1,7 +1,6 @@
 import { HoldfastError } from '@holdfast/core';
 import { quoteIdentifier, quoteLiteral } from '../full/names.ts';
-import { pinnedTo } from '../full/reader.ts';
-import { openSession, type Session } from '../session/session.ts';
+import { openSession, type Session, staysAt } from '../session/session.ts';
 import { birthLimit, type Mark, readMark, writeMark } from './temporary-name.ts';
 
 /** How CREATE DATABASE is asked for the locale of the source. */
@@ -178,7 +177,7 @@ async function dropSubscriptions(maintenance: Session, name: string): Promise<vo
   );
   if (found.length === 0) return;
   const signal = new AbortController().signal;
-  await using session = await openSession(pinnedTo(maintenance), { signal, database: name });
+  await using session = await openSession(staysAt(maintenance), { signal, database: name });
   // Dropping a subscription fires event triggers, dropping an event trigger does not.
   const triggers = await session.rows<{ name: string }>(
     'SELECT evtname AS name FROM pg_catalog.pg_event_trigger',

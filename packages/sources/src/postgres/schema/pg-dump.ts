@@ -80,6 +80,8 @@ export async function programEnvironment(session: Session): Promise<NodeJS.Proce
     LC_ALL: 'C.UTF-8',
     PGHOST: wire.host.host,
     PGPORT: String(wire.host.port),
+    // The server of the session, and no other that the name may lead to.
+    ...(wire.address === undefined ? {} : { PGHOSTADDR: wire.address }),
     PGUSER: target.user,
     PGDATABASE: database,
     PGAPPNAME: target.applicationName,

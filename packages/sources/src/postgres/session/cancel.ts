@@ -15,7 +15,7 @@ export function sendCancel(host: Host, processId: number, secretKey: number): Pr
   return new Promise((resolve) => {
     const socket = host.host.startsWith('/')
       ? net.connect(describeHost(host))
-      : net.connect(host.port, host.host);
+      : net.connect(host.port, host.address ?? host.host);
     socket.setTimeout(cancelMsMax, () => socket.destroy());
     socket.on('error', () => {});
     // The server closes the connection once it has passed the request on.

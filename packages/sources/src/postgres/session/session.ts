@@ -3,8 +3,10 @@ import { HoldfastError } from '@holdfast/core';
 import pg from 'pg';
 import { sendCancel } from './cancel.ts';
 import { ConnectionLost, fromAbort, translate } from './errors.ts';
+import { findServer, type OpenAt } from './find-server.ts';
+import { isSameServer, type Member, memberQuery, misfit, wrongRole } from './member.ts';
 import { passwordFor } from './pgpass.ts';
-import { describeHost, type Host, type Target, type TargetRole } from './url.ts';
+import { describeHost, type Host, type Target } from './url.ts';
 import { Wire } from './wire.ts';
 
 export interface OpenSession {
@@ -18,41 +20,21 @@ export interface OpenSession {
   readonly lockTimeoutMs?: number;
 }
 
-/** @throws HoldfastError unauthenticated, unavailable, not_found, exhausted, cancelled … */
-export async function openSession(target: Target, o: OpenSession): Promise<Session> {
-  const failures: HoldfastError[] = [];
-  // `prefer-standby` goes round twice: standbys first, then whatever there is.
-  const rounds: TargetRole[] = target.role === 'prefer-standby' ? ['standby', 'any'] : [target.role];
-  for (const role of rounds) {
-    for (const host of target.hosts) {
-      try {
-        return await openAt(target, host, role, o);
-      } catch (caught) {
-        const error = HoldfastError.from(caught);
-        if (o.signal.aborted) throw fromAbort(o.signal);
-        const tryNext = ['unavailable', 'exhausted', 'precondition_failed', 'timeout'].includes(error.code);
-        if (!tryNext || target.hosts.length === 1) throw error;
-        failures.push(error);
-      }
-    }
-  }
-  const last = failures.at(-1);
-  throw new HoldfastError(
-    'unavailable',
-    `no server fits: ${failures.map((each) => each.reason).join('; ')}`,
-    {
-      hint: last?.hint,
-      cause: last,
-    },
-  );
+/**
+ * A session at the first of the target's hosts that fits.
+ * @throws HoldfastError unauthenticated, unavailable, not_found, exhausted, cancelled …; precondition_failed for a server
+ * in another role, or two primaries
+ */
+export function openSession(target: Target, o: OpenSession): Promise<Session> {
+  return findServer(target, o, (host, asked) => openAt(target, host, { ...o, ...asked }));
 }
 
-async function openAt(target: Target, host: Host, role: TargetRole, o: OpenSession): Promise<Session> {
+async function openAt(target: Target, host: Host, o: OpenSession & OpenAt): Promise<Session> {
   const database = o.database ?? target.database;
   const context = { what: 'connecting', where: `${describeHost(host)}/${database}` };
   let wire: Wire | undefined;
   try {
-    wire = await Wire.open(target, host, o.signal);
+    wire = await Wire.open({ ...target, connectTimeoutMs: o.connectTimeoutMs }, host, o.signal);
     const password = await passwordFor({ ...target, database }, host);
     const client = new pg.Client({
       stream: wire as unknown as Duplex,
@@ -66,7 +48,7 @@ async function openAt(target: Target, host: Host, role: TargetRole, o: OpenSessi
       ...(o.replication ? { replication: o.replication === 'physical' ? 'true' : 'database' } : {}),
     } as unknown as pg.ClientConfig);
     const session = new Session(target, database, wire, client);
-    await session.begin(o, role);
+    await session.begin(o);
     return session;
   } catch (caught) {
     wire?.destroy();
@@ -76,6 +58,23 @@ async function openAt(target: Target, host: Host, role: TargetRole, o: OpenSessi
     if (error.code !== 'source_failed') throw error;
     throw new HoldfastError('unavailable', error.reason, { hint: error.hint, cause: caught });
   }
+}
+
+/** Where the session is, and nowhere else: other servers do not know its snapshot, and their rows are not its rows. */
+export function pinnedTo(session: Session): Target {
+  const { system, startedAt } = session.member;
+  return { ...session.target, ...whereOf(session), server: { system, startedAt } };
+}
+
+/** The session's host, even after that was started again: a restore's journal outlives the server's sessions. */
+export function staysAt(session: Session): Target {
+  return { ...session.target, ...whereOf(session), server: { system: session.member.system } };
+}
+
+function whereOf({ wire, database }: Session): Pick<Target, 'hosts' | 'role' | 'database'> {
+  const { address } = wire;
+  // A name may lead to several servers, and to another one with each look-up.
+  return { hosts: [{ ...wire.host, ...(address === undefined ? {} : { address }) }], role: 'any', database };
 }
 
 /** Dates and times stay the text that the server printed: a JavaScript Date would lose digits. */
@@ -104,6 +103,7 @@ export class Session implements AsyncDisposable {
   readonly wire: Wire;
   readonly #client: pg.Client;
   #version = 0;
+  #member: Member | undefined;
   #turn: Promise<void> = Promise.resolve();
   #lost: Error | undefined;
   #ending = false;
@@ -131,30 +131,41 @@ export class Session implements AsyncDisposable {
     return this.#version;
   }
 
+  /** What the server was when the session began. */
+  get member(): Member {
+    if (this.#member) return this.#member;
+    throw new HoldfastError('internal', `the session at ${this.where} has not asked what server it is at`);
+  }
+
   /** The server's process that serves this session. */
   get processId(): number {
     return (this.#client as unknown as { processID: number }).processID;
   }
 
   /** Called by `openSession` only: logs in, makes the settings, looks whether the server has the wanted role. */
-  async begin(o: OpenSession, role: TargetRole): Promise<void> {
+  async begin(o: OpenSession & OpenAt): Promise<void> {
     const stop = (): void => void this.cancel();
     o.signal.addEventListener('abort', stop, { once: true });
     this.wire.once('close', () => o.signal.removeEventListener('abort', stop));
     this.#signal = o.signal;
-    await this.wire.whileAnswering(this.target, () => this.#client.connect());
+    await this.wire.whileAnswering(o, () => this.#client.connect());
     if (o.replication === 'physical') return;
-    const [facts] = await this.rows<{ version: string; standby: boolean; readOnly: string }>(
-      `SELECT pg_catalog.current_setting('server_version_num') AS version, pg_catalog.pg_is_in_recovery() AS standby,
-         pg_catalog.current_setting('transaction_read_only') AS "readOnly"`,
+    const { target, where } = this;
+    const query = `SELECT m.*, pg_catalog.current_setting('server_version_num') AS version FROM (${memberQuery}) m`;
+    const [row] = await this.wire.whileAnswering(o, () =>
+      this.rows<Member & { version: string }>(query, undefined, 'asking what server it is'),
     );
-    this.#version = Number(facts?.version);
-    const unfit = facts && misfit(role, facts.standby, facts.readOnly === 'on');
-    if (unfit) {
-      throw new HoldfastError('precondition_failed', `${this.where} is ${unfit}, wanted is ${role}`, {
-        hint: 'check the hosts and target_session_attrs of the URL',
+    if (!row) throw new HoldfastError('internal', 'a query without a table has one row');
+    const { version, ...member } = row;
+    this.#version = Number(version);
+    this.#member = member;
+    if (target.server && !isSameServer(target.server, member)) {
+      throw new HoldfastError('source_failed', `${where} is not the server any more at which this began`, {
+        hint: 'there was a failover or a restart, or a proxy leads to several servers: run it again',
       });
     }
+    const unfit = misfit(o.role, member);
+    if (unfit !== undefined) throw wrongRole(where, unfit, o.role);
     await this.exec(settings(this.#version, o.lockTimeoutMs ?? 30_000));
   }
 
@@ -242,15 +253,6 @@ export class Session implements AsyncDisposable {
     }
     await this.#closed;
   }
-}
-
-function misfit(role: TargetRole, standby: boolean, readOnly: boolean): string | undefined {
-  if ((role === 'primary' && standby) || (role === 'standby' && !standby))
-    return standby ? 'a standby' : 'a primary';
-  if ((role === 'read-write' && readOnly) || (role === 'read-only' && !readOnly)) {
-    return readOnly ? 'read only' : 'read-write';
-  }
-  return undefined;
 }
 
 /**

@@ -12,6 +12,8 @@ export interface Target {
   readonly tls: TlsSettings;
   readonly applicationName: string;
   readonly connectTimeoutMs: number;
+  /** Any other server is refused, though it may be found at the same host. */
+  readonly server?: ServerPin;
   /** How much log a replication slot of ours may hold back; undefined: the default of `keepChangesLimit`. */
   readonly keepChangesMaxBytes?: number;
 }
@@ -20,6 +22,16 @@ export interface Host {
   /** A name, an address without brackets, or the folder of a Unix socket (begins with `/`). */
   readonly host: string;
   readonly port: number;
+  /** Where the name has led before: it is not looked up again. */
+  readonly address?: string;
+}
+
+/** Tells one server from all others, its own standbys and copies included. */
+export interface ServerPin {
+  /** The cluster's system identifier, which its standbys share. */
+  readonly system: string;
+  /** When the server's first process began, as seconds of the epoch: no two have that in common. */
+  readonly startedAt?: string;
 }
 
 export interface TlsSettings {
@@ -157,7 +169,7 @@ function parseHosts(authority: string, parameters: Parameters, environment: Node
     throw invalid(`the PostgreSQL URL names ${names.length} hosts but ${ports.length} ports`);
   }
   return names.map((text, i) => {
-    const match = /^(?:\[([0-9a-f:.%]+)\]|([^:[\]]*))(?::(\d*))?$/i.exec(text);
+    const match = /^(?:\[([0-9a-f:.]+(?:%25[\w.-]+)?)\]|([^:[\]]*))(?::(\d*))?$/i.exec(text);
     if (!match) {
       throw invalid(
         `the PostgreSQL URL has a host that cannot be read: ${JSON.stringify(text)}`,

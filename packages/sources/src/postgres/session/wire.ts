@@ -15,6 +15,8 @@ export interface Tap {
   ended(error: Error | undefined): void;
 }
 
+type Patience = Pick<Target, 'connectTimeoutMs'>;
+
 const sslRequest = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
 const keepAliveMs = 30_000;
 /** How long a connection that was told to end may take to do so. */
@@ -28,6 +30,7 @@ const goodbyeMs = 2_000;
 export class Wire extends EventEmitter {
   readonly host: Host;
   readonly #socket: net.Socket;
+  readonly #address: string | undefined;
   #tap: Tap | undefined;
   #failure: Error | undefined;
 
@@ -35,6 +38,8 @@ export class Wire extends EventEmitter {
     super();
     this.host = host;
     this.#socket = socket;
+    // Kept: a closed socket has forgotten it.
+    this.#address = socket.remoteAddress;
     // Until pg listens, and after it has gone, an error has nobody to go to; `failure` keeps it.
     this.on('error', () => {});
     socket.setNoDelay(true);
@@ -102,10 +107,10 @@ export class Wire extends EventEmitter {
     return true;
   }
 
-  /** Gives the server up when it is silent for the target's time-out while `work` waits for it. */
-  async whileAnswering<T>(target: Target, work: () => Promise<T>): Promise<T> {
-    const giveUp = (): void => this.destroy(silence(target, this.host));
-    this.#socket.setTimeout(target.connectTimeoutMs, giveUp);
+  /** Gives the server up when it is silent for so long while `work` waits for it. */
+  async whileAnswering<T>(patience: Patience, work: () => Promise<T>): Promise<T> {
+    const giveUp = (): void => this.destroy(silence(patience, this.host));
+    this.#socket.setTimeout(patience.connectTimeoutMs, giveUp);
     try {
       return await work();
     } finally {
@@ -120,6 +125,11 @@ export class Wire extends EventEmitter {
 
   resume(): void {
     this.#socket.resume();
+  }
+
+  /** Where the host's name has led; undefined for a Unix socket. */
+  get address(): string | undefined {
+    return this.#address;
   }
 
   get encrypted(): boolean {
@@ -177,7 +187,7 @@ export class Wire extends EventEmitter {
 function connected(socket: net.Socket, target: Target, host: Host, signal: AbortSignal): Promise<void> {
   return settled(socket, 'connect', target, host, signal, () => {
     if (host.host.startsWith('/')) socket.connect(describeHost(host));
-    else socket.connect(host.port, host.host);
+    else socket.connect(host.port, host.address ?? host.host);
   });
 }
 
@@ -222,8 +232,8 @@ function settled(
   });
 }
 
-function silence(target: Target, host: Host): HoldfastError {
-  const seconds = target.connectTimeoutMs / 1000;
+function silence(patience: Patience, host: Host): HoldfastError {
+  const seconds = patience.connectTimeoutMs / 1000;
   return new HoldfastError('unavailable', `${describeHost(host)} did not answer within ${seconds} s`, {
     hint: 'check host, port and firewall, or raise connect_timeout in the URL',
   });

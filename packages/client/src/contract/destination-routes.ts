@@ -6,6 +6,7 @@ import { name, taskName } from './words.ts';
 const exampleCopy: z.input<typeof copyView> = {
   id: 'orders-to-far-20261121T064000123Z',
   task: 'orders',
+  node: 'node-a',
   from: ['near'],
   to: 'far',
   chains: 'lacking',
@@ -76,7 +77,7 @@ export const destinationRoutes = {
     kind: 'json',
     summary: 'All destinations',
     description:
-      'Each with the tasks that use it, what it lacks of them, and what was asked of it. With `probe`, each is listed too: up to 10 s, and up to 10,000 objects, beyond which `usedBytes` is absent. Probing writes nothing.',
+      'Each with the tasks that use it, what it lacks of them, and what the node that answers has asked of it. With `probe`, each is listed too: up to 10 s, and up to 10,000 objects, beyond which `usedBytes` is absent. Probing writes nothing.',
     query: z.strictObject({
       probe: z.boolean().default(false).describe('`true`: look whether each can be reached now'),
     }),
@@ -136,7 +137,8 @@ export const destinationRoutes = {
     group: 'destinations',
     kind: 'json',
     summary: 'Copies that wait or run, and the last ended ones',
-    description: 'Of this node since it started; what a destination lacks is remembered with the task.',
+    description:
+      'Of all nodes that answer, each since it started; what a destination lacks is remembered with the task.',
     response: copyList,
     status: 200,
     errors: [],

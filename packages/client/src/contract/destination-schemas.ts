@@ -9,8 +9,9 @@ export const copyState = z
 
 export const copyView = z
   .object({
-    id: label.describe('known to this node until a later copy to the same destination has ended'),
+    id: label.describe('known to its node until a later copy to the same destination has ended'),
     task: taskName,
+    node: name.describe('who copies'),
     from: z.array(name).describe('where it is copied from; empty until it begins'),
     to: name,
     chains: z.enum(['all', 'lacking']).describe('`lacking`: only what a destination lacks that fell behind'),

@@ -9,19 +9,21 @@ import {
   type RouteName,
   routes,
 } from '@holdfast/client';
-import { type Clock, deadline, HoldfastError, type Sig, version } from '@holdfast/core';
+import { type Clock, deadline, HoldfastError, version } from '@holdfast/core';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Admission } from './admission.ts';
 import type { EventStreams } from './event-streams.ts';
-import type { Handlers } from './handlers.ts';
+import type { Asked, Handlers } from './handlers.ts';
 import type { ApiLimits } from './limits.ts';
+import type { PeerAdmission } from './peer-admission.ts';
 import { queryValues } from './query-values.ts';
 import { waitForRun } from './wait-for-run.ts';
 
 export interface RoutesOptions {
   readonly handlers: Handlers;
   readonly admission: Admission;
+  readonly peers: PeerAdmission;
   readonly streams: EventStreams;
   readonly clock: Clock;
   readonly limits: ApiLimits;
@@ -31,7 +33,7 @@ export interface RoutesOptions {
   readonly stopped: AbortSignal;
 }
 
-type Input = Readonly<Record<string, unknown>> & Sig;
+type Input = Readonly<Record<string, unknown>> & Asked;
 type Answer = (input: Input, request: FastifyRequest) => Promise<unknown>;
 
 /** One Fastify route for each row of the contract. */
@@ -89,8 +91,8 @@ function ownAnswers(options: RoutesOptions): Partial<Record<RouteName, Answer>> 
       const { ready, reasons } = await handlers.getReadiness({ signal });
       return { ready, reasons: admission.isAdmitted(request.raw) ? reasons : [] };
     },
-    getRun: async ({ run, wait, signal }) => {
-      const of = { run: String(run), signal };
+    getRun: async ({ run, wait, signal, peer }) => {
+      const of = { run: String(run), signal, peer };
       const waitMs = waitOf(wait);
       if (waitMs === 0) return handlers.getRun(of);
       return waitForRun(handlers, { ...of, waitMs, clock, draining });
@@ -108,7 +110,7 @@ interface Exchange extends RoutesOptions {
 }
 
 async function handle(route: NamedRoute, answer: Answer, exchange: Exchange): Promise<void> {
-  const { request, reply, clock, limits, stopped } = exchange;
+  const { request, reply, clock, limits, stopped, peers } = exchange;
   const given = {
     ...(request.params as object),
     ...(request.query as object),
@@ -118,7 +120,8 @@ async function handle(route: NamedRoute, answer: Answer, exchange: Exchange): Pr
   // A write goes on without its caller: half of one would be worse than one that nobody waited for.
   const gone = route.writes ? [] : [disconnected(reply)];
   const signal = AbortSignal.any([limit.signal, stopped, ...gone]);
-  const value = await orAborted(answer({ ...given, signal }, request), signal);
+  const asked = { ...given, signal, peer: peers.peerOf(request.raw) };
+  const value = await orAborted(answer(asked, request), signal);
   const status = route.otherStatus?.applies(value) ? route.otherStatus.status : route.status;
   reply.status(status).type(route.contentType ?? contentTypes[route.kind]);
   if (route.kind === 'lines') {

@@ -3,6 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import { isIP } from 'node:net';
 import { HoldfastError, type Secret } from '@holdfast/core';
 import { TransportError } from './api-error.ts';
+import type { PeerAdmission } from './peer-admission.ts';
 
 export interface AdmissionOptions {
   readonly token: Secret | undefined;
@@ -11,6 +12,8 @@ export interface AdmissionOptions {
   readonly loopback: boolean;
   /** Names, with or without a port, by which the node may be addressed besides. */
   readonly names: readonly string[];
+  /** Other nodes come without the token: they sign. */
+  readonly peers: PeerAdmission;
 }
 
 /**
@@ -30,6 +33,8 @@ export class Admission {
 
   /** @throws HoldfastError unauthenticated, permission_denied */
   check(request: IncomingMessage): void {
+    // Neither does a page know the cluster's secret, nor does it matter by which name a node was found that does.
+    if (this.#options.peers.admits(request)) return;
     const host = request.headers.host ?? '';
     if (!this.#isOurs(host.toLowerCase(), request.socket.localPort)) {
       throw new TransportError(

@@ -17,6 +17,7 @@ import {
   listenError,
   parseListen,
 } from './listen-address.ts';
+import { PeerAdmission } from './peer-admission.ts';
 
 export interface ApiServerOptions {
   readonly handlers: Handlers;
@@ -27,6 +28,8 @@ export interface ApiServerOptions {
   /** PEM. */
   readonly tls?: { readonly cert: string; readonly key: Secret } | undefined;
   readonly token?: Secret | undefined;
+  /** The node's name, and what other nodes of its cluster sign their requests with. */
+  readonly cluster?: { readonly node: string; readonly secret: Secret | undefined } | undefined;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly limits?: Partial<ApiLimits>;
@@ -50,22 +53,24 @@ export interface ApiServer extends AsyncDisposable {
  *   precondition_failed when the address is in use
  */
 export async function openApiServer(options: ApiServerOptions): Promise<ApiServer> {
-  const { handlers, clock, token, tls, logger } = options;
+  const { handlers, clock, token, tls, logger, cluster } = options;
   const limits = { ...apiLimits, ...options.limits };
   const listen = parseListen(options.listen ?? listenDefault);
   checkExposure(listen, { tls: tls !== undefined, token: token !== undefined });
-  if (token !== undefined) checkToken(token, limits);
+  if (token !== undefined) checkSecret('the token', token, limits);
+  if (cluster?.secret !== undefined) checkSecret('cluster.secret', cluster.secret, limits);
   const draining = new AbortController();
   const stopped = new AbortController();
   const names = [...(options.names ?? []), ...(isIP(listen.host) === 0 ? [listen.host] : [])];
   const loopback = isLoopback(listen.host);
-  const admission = new Admission({ token, tls: tls !== undefined, loopback, names });
+  const peers = new PeerAdmission({ node: cluster?.node ?? 'this node', secret: cluster?.secret, clock });
+  const admission = new Admission({ token, tls: tls !== undefined, loopback, names, peers });
   const onSlow = (): void => logger.info('a reader of events did not keep up and was disconnected');
   const streams = new EventStreams({ clock, limits, headers: securityHeaders, onSlow });
-  const app = createApp({ tls, logger, limits, admission, draining: draining.signal });
+  const app = createApp({ tls, logger, limits, admission, peers, draining: draining.signal });
   const served = collectRoutes(app);
   const signals = { draining: draining.signal, stopped: stopped.signal };
-  addRoutes(app, { handlers, admission, streams, clock, limits, ...signals });
+  addRoutes(app, { handlers, admission, peers, streams, clock, limits, ...signals });
   const address = await startListening(app, listen);
   const unsubscribe = handlers.subscribe((event) => {
     try {
@@ -96,12 +101,12 @@ export async function openApiServer(options: ApiServerOptions): Promise<ApiServe
   };
 }
 
-function checkToken(token: Secret, { tokenCharactersMin }: ApiLimits): void {
-  const text = token.reveal();
+function checkSecret(what: string, secret: Secret, { tokenCharactersMin }: ApiLimits): void {
+  const text = secret.reveal();
   if (text.length >= tokenCharactersMin && /^[\x21-\x7e]+$/.test(text)) return;
   throw new HoldfastError(
     'config_invalid',
-    `the token is shorter than ${tokenCharactersMin} characters, or has other than printable ASCII in it`,
+    `${what} is shorter than ${tokenCharactersMin} characters, or has other than printable ASCII in it`,
     { hint: 'make one with: openssl rand -hex 32' },
   );
 }

@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { Admission } from './admission.ts';
 import { failureOf, notJson } from './api-error.ts';
 import type { ApiLimits } from './limits.ts';
+import type { PeerAdmission } from './peer-admission.ts';
 
 export interface AppOptions {
   /** PEM. */
@@ -14,6 +15,7 @@ export interface AppOptions {
   readonly logger: Logger;
   readonly limits: ApiLimits;
   readonly admission: Admission;
+  readonly peers: PeerAdmission;
   /** Aborts when the server is asked to end. */
   readonly draining: AbortSignal;
 }
@@ -29,7 +31,7 @@ export const securityHeaders = {
 
 /** Fastify without routes yet: who is let in, what is refused, and how errors are answered. */
 export function createApp(options: AppOptions): FastifyInstance {
-  const { admission, draining, logger, limits } = options;
+  const { admission, peers, draining, logger, limits } = options;
   const fail = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const failure = failureOf(error, request.id);
     const about = { request: request.id, method: request.method, url: request.url, status: failure.status };
@@ -43,11 +45,15 @@ export function createApp(options: AppOptions): FastifyInstance {
   app.setErrorHandler(fail);
   app.setNotFoundHandler((request, reply) => fail(unknownRoute(request), request, reply));
   app.removeAllContentTypeParsers();
-  app.addContentTypeParser(
-    'application/json',
-    { parseAs: 'string' },
-    app.getDefaultJsonParser('error', 'error'),
-  );
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    try {
+      peers.checkBody(request.raw, String(body));
+    } catch (error) {
+      return done(HoldfastError.from(error));
+    }
+    return parse(request, String(body), done);
+  });
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders);
     if (draining.aborted) throw draining.reason;

@@ -4,14 +4,16 @@ import type { Handlers } from '../api/index.ts';
 import { destinationUrl } from '../objects/run-targets.ts';
 import type { CopyJob } from './copy-job.ts';
 import type { NodeParts } from './node-parts.ts';
+import type { HandlerParts } from './peers-runs.ts';
 import { probeDestination } from './probe-destination.ts';
 import { tasksOf } from './task-handlers.ts';
 import { behindView, goodView, isoOf, progressOfDestination } from './views.ts';
 
 type DestinationHandlers = Pick<Handlers, 'listDestinations' | 'copyTask' | 'listCopies'>;
 
-export function destinationHandlers(parts: NodeParts): DestinationHandlers {
-  const { view, catchUp } = parts;
+export function destinationHandlers(parts: HandlerParts): DestinationHandlers {
+  const { view, catchUp, config, peers } = parts;
+  const viewOf = (job: CopyJob): CopyView => copyView(job, config.name);
   const probes = new Probes(parts);
   return {
     listDestinations: async ({ probe }) =>
@@ -24,12 +26,32 @@ export function destinationHandlers(parts: NodeParts): DestinationHandlers {
           })),
       ),
 
-    copyTask: async ({ task, to, from, all }) => {
+    copyTask: async ({ task, to, from, all, signal, peer }) => {
+      const responsible = view.task(task)?.value.node;
+      // Who writes the task's backups copies them, too: two would get in each other's way.
+      if (peer === undefined && responsible && responsible !== config.name && peers.isAlive(responsible))
+        return peers.ask(
+          responsible,
+          (client) => client.copyTask({ task, to, all, signal, ...(from !== undefined && { from }) }),
+          { signal },
+        );
       const { copy, already } = catchUp.ask({ task, to, from, chains: all ? 'all' : 'lacking' });
-      return { copy: copyView(copy), already };
+      return { copy: viewOf(copy), already };
     },
 
-    listCopies: async () => ({ copies: catchUp.copies.map(copyView) }),
+    listCopies: async ({ signal, peer }) => {
+      const others = peer === undefined ? peers.names : [];
+      const asked = others.map((node) =>
+        peers
+          .ask(node, (client) => client.listCopies({ signal }), { signal, spare: true })
+          .then(
+            ({ copies }) => copies,
+            // That it cannot be asked, the status says.
+            () => [],
+          ),
+      );
+      return { copies: [...catchUp.copies.map(viewOf), ...(await Promise.all(asked)).flat()] };
+    },
   };
 }
 
@@ -61,12 +83,13 @@ function destinationView(parts: NodeParts, name: string, declared: DeclaredDesti
   };
 }
 
-export function copyView(job: CopyJob): CopyView {
+export function copyView(job: CopyJob, node: string): CopyView {
   const { wish, report, error, startedAtMs, endedAtMs } = job;
   const [upload] = job.progress.view().destinations;
   return {
     id: job.id,
     task: wish.task,
+    node,
     from: [...job.from],
     to: wish.to,
     chains: wish.chains,

@@ -1,24 +1,37 @@
 import { statfs } from 'node:fs/promises';
-import type { TaskView } from '@holdfast/client';
-import { version } from '@holdfast/core';
-import type { Handlers } from '../api/index.ts';
+import type { AnswerOf, RunView, TaskView } from '@holdfast/client';
+import { type Secret, version } from '@holdfast/core';
+import type { Asked, Handlers } from '../api/index.ts';
+import { clusterHandlers } from './cluster-handlers.ts';
 import { destinationHandlers } from './destination-handlers.ts';
 import type { NodeParts } from './node-parts.ts';
 import { objectHandlers } from './object-handlers.ts';
+import { Peers, problemOf } from './peers.ts';
+import { PeersEvents } from './peers-events.ts';
+import { type HandlerParts, ownRunView, wholeRunView } from './peers-runs.ts';
 import { runHandlers } from './run-handlers.ts';
 import { takeSnapshot } from './take-snapshot.ts';
-import { taskHandlers, tasksOf, viewOfTask } from './task-handlers.ts';
-import { isoOf, runView } from './views.ts';
+import { taskHandlers, tasksOf, wholeTaskView } from './task-handlers.ts';
+import { isoOf } from './views.ts';
 
-/** Everything that the API can be asked. */
-export function nodeHandlers(parts: NodeParts): Handlers {
-  const { config, clock, store, runner, metrics, problems, startedAtMs } = parts;
+export interface NodeHandlersOptions {
+  /** What the nodes of a cluster sign with when they ask each other. */
+  readonly secret?: Secret | undefined;
+}
+
+/** Everything that the API can be asked: of this node, and of the cluster. */
+export function nodeHandlers(node: NodeParts, { secret }: NodeHandlersOptions = {}): Handlers {
+  const { config, clock, store, runner, metrics, problems, startedAtMs, view } = node;
+  const peers = new Peers({ node: config.name, view, clock, secret });
+  const events = new PeersEvents(node);
+  const parts: HandlerParts = { ...node, peers };
   return {
     ...taskHandlers(parts),
     ...runHandlers(parts),
     ...objectHandlers(parts),
     ...destinationHandlers(parts),
-    subscribe: (listener) => parts.feed.subscribe(listener),
+    ...clusterHandlers(parts),
+    subscribe: (listener) => events.subscribe(listener),
     getReadiness: async () => {
       const reasons = [...problems()];
       return { ready: reasons.length === 0, reasons };
@@ -28,30 +41,71 @@ export function nodeHandlers(parts: NodeParts): Handlers {
       const freeBytes = disk && disk.bavail * disk.bsize;
       return metrics.render(takeSnapshot(parts, freeBytes));
     },
-    getStatus: async () => {
-      const byFreshness: Record<string, number> = {};
-      const tasks = tasksOf(parts).map(({ task, record }) => viewOfTask(parts, task, record));
-      for (const { freshness } of tasks) {
-        byFreshness[freshness.state] = (byFreshness[freshness.state] ?? 0) + 1;
-      }
-      const runs: Record<string, number> = {};
-      for (const { run } of runner.active) runs[run.state] = (runs[run.state] ?? 0) + 1;
-      return {
+    getStatus: async (asked) => {
+      const own = {
         node: config.name,
         version,
         startedAt: isoOf(startedAtMs),
         now: isoOf(clock.now()),
         store: store.description,
         limits: { runs: config.limits.runs, perSource: config.limits.perSource },
-        tasks: { total: tasks.length, byFreshness },
-        runs,
-        active: runner.active.map((active) =>
-          runView(active.run, { active, stuckAfterMs: config.limits.stallAfterMs }),
-        ),
-        problems: [...problems(), ...tasks.flatMap(problemsOf)].slice(0, problemsMax),
       };
+      const active = runner.active.map(({ run }) => ownRunView(parts, run));
+      if (asked.peer === undefined) return { ...own, ...(await clusterStatus(parts, active, asked)) };
+      // The node that asks judges the tasks itself.
+      const tasks = { total: tasksOf(parts).length, byFreshness: {} };
+      return { ...own, tasks, runs: countBy(active), active, problems: problems().slice(0, problemsMax) };
     },
   };
+}
+
+type ClusterStatus = Pick<AnswerOf<'getStatus'>, 'tasks' | 'runs' | 'active' | 'problems'>;
+
+async function clusterStatus(
+  parts: HandlerParts,
+  own: readonly RunView[],
+  asked: Asked,
+): Promise<ClusterStatus> {
+  const { peers, problems } = parts;
+  const { signal } = asked;
+  const [looks, elsewhere, tasks] = await Promise.all([
+    peers.look({ signal }),
+    runsElsewhere(parts, asked),
+    Promise.all(tasksOf(parts).map(({ task, record }) => wholeTaskView(parts, task, { record, signal }))),
+  ]);
+  const byFreshness: Record<string, number> = {};
+  for (const { freshness } of tasks) byFreshness[freshness.state] = (byFreshness[freshness.state] ?? 0) + 1;
+  const active = [...own, ...elsewhere];
+  const others = looks.flatMap((look) => [
+    ...[problemOf(look) ?? []].flat(),
+    ...(look.status?.problems ?? []).map((problem) => `node ${look.node}: ${problem}`),
+  ]);
+  return {
+    tasks: { total: tasks.length, byFreshness },
+    runs: countBy(active),
+    active,
+    problems: [...problems(), ...others, ...tasks.flatMap(problemsOf)].slice(0, problemsMax),
+  };
+}
+
+/** Runs that other nodes carry out. */
+async function runsElsewhere(parts: HandlerParts, asked: Asked): Promise<RunView[]> {
+  const { view, ledger, config } = parts;
+  const runs = [...view.tasks.values()].flatMap(({ value: { running } }) =>
+    running && running.node !== config.name ? [running.run] : [],
+  );
+  const views = runs.map(async (id) => {
+    const run = await ledger.run(id, asked);
+    // What was seen may be over.
+    return run && run.endedAtMs === undefined ? [await wholeRunView(parts, run, asked)] : [];
+  });
+  return (await Promise.all(views)).flat().filter(({ endedAt }) => endedAt === undefined);
+}
+
+function countBy(runs: readonly RunView[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { state } of runs) counts[state] = (counts[state] ?? 0) + 1;
+  return counts;
 }
 
 /** What a screen has room for; the tasks have them all. */

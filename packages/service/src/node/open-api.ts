@@ -9,10 +9,14 @@ import type { NodeParts } from './node-parts.ts';
 export async function openApi(parts: NodeParts, o: Sig): Promise<ApiServer> {
   const { config, clock, logger } = parts;
   const { address, tls, token, hosts } = config.listen;
+  const { secret: named, advertise } = config.cluster;
+  const secret = named === undefined ? undefined : new Secret(await interpolate(named, o));
   return openApiServer({
-    handlers: nodeHandlers(parts),
+    handlers: nodeHandlers(parts, { secret }),
     listen: address,
-    names: hosts,
+    // Where other nodes find it, people may, too.
+    names: URL.canParse(advertise ?? '') ? [...hosts, new URL(advertise ?? '').hostname] : hosts,
+    cluster: { node: config.name, secret },
     clock,
     logger,
     ...(tls && {

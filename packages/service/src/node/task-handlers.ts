@@ -1,13 +1,15 @@
 import type { TaskView } from '@holdfast/client';
-import { noTask, type Start, type TaskRecord } from '@holdfast/coordinator';
-import { type DeclaredTask, HoldfastError } from '@holdfast/core';
+import { noTask, ownsIncrementals, type Start, type TaskRecord } from '@holdfast/coordinator';
+import { type DeclaredTask, HoldfastError, type Sig } from '@holdfast/core';
 import { decideTask, nextRuns, settleTo } from '@holdfast/scheduler';
-import type { Handlers } from '../api/index.ts';
+import type { Asked, Handlers } from '../api/index.ts';
 import { parseDuration } from '../config/duration.ts';
+import { nodeNames, noNode } from './cluster-handlers.ts';
 import type { NodeParts } from './node-parts.ts';
-import { historyOf } from './run-handlers.ts';
+import { type HandlerParts, ownRunView, wholeRunView } from './peers-runs.ts';
+import { endHere, historyOf } from './run-handlers.ts';
 import { scheduleState } from './schedules.ts';
-import { isoOf, runView, taskView } from './views.ts';
+import { isoOf, taskView } from './views.ts';
 
 type TaskHandlers = Pick<
   Handlers,
@@ -16,7 +18,7 @@ type TaskHandlers = Pick<
 
 const delayRange = { least: '1s', most: '366d' };
 
-export function taskHandlers(parts: NodeParts): TaskHandlers {
+export function taskHandlers(parts: HandlerParts): TaskHandlers {
   const { view, ledger, schedules, clock, runner, config } = parts;
   const declared = (task: string): { readonly spec: DeclaredTask; readonly record: TaskRecord } => {
     const spec = view.objects.value.tasks[task];
@@ -24,49 +26,51 @@ export function taskHandlers(parts: NodeParts): TaskHandlers {
     if (!spec || !record) throw noTask(task);
     return { spec, record };
   };
-  const viewOf = (task: string, record = declared(task).record): TaskView => viewOfTask(parts, task, record);
+  const viewOf = (task: string, record: TaskRecord, o: Sig): Promise<TaskView> =>
+    wholeTaskView(parts, task, { ...o, record });
   return {
-    listTasks: async () => [...tasksOf(parts)].map(({ task }) => viewOf(task)),
+    listTasks: async ({ signal }) =>
+      Promise.all(tasksOf(parts).map(({ task, record }) => viewOf(task, record, { signal }))),
 
-    getTask: async ({ task, next, signal }) => {
+    getTask: async ({ task, next, signal, peer }) => {
       const { spec, record } = declared(task);
       const planned = nextRuns(schedules.of(task, spec), scheduleState(record, spec), clock.now(), next);
       const recent = await historyOf(parts, task, { signal, last: 10 });
       return {
-        ...viewOf(task, record),
+        ...(await viewOf(task, record, { signal })),
         nextRuns: planned.map(({ atMs, scope }) => ({ at: isoOf(atMs), scope, reason: `${scope} schedule` })),
-        recentRuns: recent.map((run) =>
-          runView(run, { active: runner.find(run.id), stuckAfterMs: config.limits.stallAfterMs }),
-        ),
+        recentRuns: await Promise.all(recent.map((run) => wholeRunView(parts, run, { signal, peer }))),
       };
     },
 
-    runTask: async ({ task, scope, newSource = false, signal }) => {
+    runTask: async ({ task, scope, newSource = false, node, signal }) => {
       const { spec } = declared(task);
       const started = await ledger.startByHand(
         task,
-        (record) => startByHand(spec, record, { scope, newSource }),
+        (record) => ({
+          ...startByHand(spec, record, { scope, newSource, node }),
+          node: carrierOf(parts, record, node),
+        }),
         { signal },
       );
-      if (!started.already) runner.accept(started.run);
-      const active = runner.find(started.run.id);
-      const run = runView(active?.run ?? started.run, { active, stuckAfterMs: config.limits.stallAfterMs });
-      return { run, already: started.already };
+      // Another node sees that it has a run to carry out.
+      if (!started.already && started.run.node === config.name) runner.accept(started.run);
+      return { run: ownRunView(parts, started.run), already: started.already };
     },
 
     pauseTask: async ({ task, signal }) => {
       declared(task);
-      return viewOf(task, await ledger.pause(task, { signal }));
+      return viewOf(task, await ledger.pause(task, { signal }), { signal });
     },
 
     resumeTask: async ({ task, signal }) => {
       const { spec } = declared(task);
       const settle = (record: TaskRecord): TaskRecord['settledMs'] =>
         settleTo(schedules.of(task, spec), scheduleState(record, spec), clock.now());
-      return viewOf(task, await ledger.resume(task, settle, { signal }));
+      return viewOf(task, await ledger.resume(task, settle, { signal }), { signal });
     },
 
-    delayTask: async ({ task, for: text, signal }) => {
+    delayTask: async ({ task, for: text, signal, peer }) => {
       const { spec } = declared(task);
       const untilMs = clock.now() + parseDuration(text, delayRange);
       const scopeOf = (record: TaskRecord): 'full' | 'incremental' => {
@@ -76,20 +80,67 @@ export function taskHandlers(parts: NodeParts): TaskHandlers {
         return (decision.kind === 'idle' ? decision.next?.scope : decision.scope) ?? 'full';
       };
       const record = await ledger.delay(task, untilMs, scopeOf, { signal });
-      const reason = new HoldfastError('cancelled', `the task was delayed until ${isoOf(untilMs)}`);
-      if (record.running) await runner.end(record.running.run, reason);
+      if (record.running) await endDelayed(parts, record, { untilMs, for: text, signal, peer });
       // Read again: the view may not know of it yet, and the run's end has changed it.
-      return viewOf(task, (await ledger.task(task, { signal }))?.value ?? record);
+      return viewOf(task, (await ledger.task(task, { signal }))?.value ?? record, { signal });
     },
   };
+}
+
+/** Ends the running run of a task that was delayed, on the node that carries it out. */
+async function endDelayed(
+  parts: HandlerParts,
+  { task, running }: TaskRecord,
+  o: Asked & { readonly untilMs: number; readonly for: string },
+): Promise<void> {
+  const { config, runner, peers } = parts;
+  const { signal, peer } = o;
+  if (!running) return;
+  const { run, node } = running;
+  if (runner.find(run) || node === config.name || peer !== undefined) {
+    const reason = new HoldfastError('cancelled', `the task was delayed until ${isoOf(o.untilMs)}`);
+    return endHere(parts, { run, reason, peer });
+  }
+  try {
+    await peers.ask(node, (client) => client.delayTask({ task, for: o.for, signal }), { signal });
+  } catch (caught) {
+    signal.throwIfAborted();
+    const { code, reason, hint } = HoldfastError.from(caught);
+    throw new HoldfastError(code, `task ${task} is delayed, but run ${run} goes on: ${reason}`, {
+      hint: hint ?? `end it with holdfast cancel ${run}`,
+      cause: caught,
+    });
+  }
+}
+
+/** Who carries out a run that a person asks for: the node that was named, else the responsible one. */
+function carrierOf(parts: HandlerParts, { task, node, nodeReason }: TaskRecord, named?: string): string {
+  const { peers, config } = parts;
+  const carrier = named ?? node;
+  if (carrier === '')
+    throw new HoldfastError('precondition_failed', `no node is responsible for task ${task}`, {
+      hint: `${nodeReason ?? 'no node has it yet'}; a node that is named may make a full: holdfast run ${task} --full --node NODE`,
+    });
+  if (peers.isAlive(carrier)) return carrier;
+  const known = nodeNames(parts);
+  const alive = known.filter((name) => peers.isAlive(name)).join(', ');
+  if (!known.includes(carrier)) throw noNode(carrier, known);
+  throw new HoldfastError('precondition_failed', `node ${carrier} is not alive`, {
+    hint:
+      named === undefined
+        ? `it is responsible for task ${task}; another node takes it soon, or name one: --full --node ${config.name}`
+        : `alive are: ${alive}`,
+  });
 }
 
 interface AskedFor {
   readonly scope: 'full' | 'incremental' | undefined;
   readonly newSource: boolean;
+  /** Who is to carry it out. */
+  readonly node: string | undefined;
 }
 
-function startByHand(spec: DeclaredTask, record: TaskRecord, { scope, newSource }: AskedFor): Start {
+function startByHand(spec: DeclaredTask, record: TaskRecord, { scope, newSource, node }: AskedFor): Start {
   const { task } = record;
   if (spec.disabled)
     throw new HoldfastError('precondition_failed', `task ${task} is disabled`, {
@@ -107,14 +158,30 @@ function startByHand(spec: DeclaredTask, record: TaskRecord, { scope, newSource 
     const reason = 'asked for by hand, of another database than before';
     return { scope: 'full', trigger: 'manual', reason, newSource };
   }
+  if (node !== undefined && node !== record.node) {
+    if (scope === 'incremental') throw notOwner(record, node);
+    return { scope: 'full', trigger: 'manual', reason: `asked for by hand, of node ${node}` };
+  }
+  if (node !== undefined && scope === 'incremental' && !ownsIncrementals(record))
+    throw notOwner(record, node);
   const asked = scope ?? (spec.incremental === undefined ? 'full' : 'incremental');
-  if (asked === 'incremental' && !record.hasFull)
+  if (asked === 'incremental' && !ownsIncrementals(record))
     return {
       scope: 'full',
       trigger: 'manual',
       reason: 'asked for by hand; there is no good full backup yet',
     };
   return { scope: asked, trigger: 'manual', reason: 'asked for by hand' };
+}
+
+function notOwner({ task, owner, node: responsible }: TaskRecord, node: string): HoldfastError {
+  const who = owner ? `node ${owner.node} does` : 'no node does before the next full';
+  const next = owner?.node === responsible ? `ask for it without --node, or` : 'wait for the next full, or';
+  return new HoldfastError(
+    'precondition_failed',
+    `node ${node} does not make the incrementals of task ${task}: ${who}`,
+    { hint: `${next} ask for a full: holdfast run ${task} --full --node ${node}` },
+  );
 }
 
 /** The declared tasks that have a record, in the order of their names. */
@@ -127,7 +194,28 @@ export function tasksOf({ view }: NodeParts): { task: string; spec: DeclaredTask
     .sort((a, b) => (a.task < b.task ? -1 : 1));
 }
 
+/** A task, and since when its run runs, whichever node carries that out. */
+export async function wholeTaskView(
+  parts: NodeParts,
+  task: string,
+  { record, signal }: Sig & { readonly record: TaskRecord },
+): Promise<TaskView> {
+  const { running } = record;
+  const isKnown = running === undefined || parts.runner.find(running.run) !== undefined;
+  const run = isKnown ? undefined : await parts.ledger.run(running.run, { signal });
+  return viewSince(parts, task, { record, startedAtMs: run?.startedAtMs });
+}
+
 export function viewOfTask(parts: NodeParts, task: string, record: TaskRecord): TaskView {
+  return viewSince(parts, task, { record });
+}
+
+/** @param o.startedAtMs of a run that is carried out elsewhere, where that is known */
+function viewSince(
+  parts: NodeParts,
+  task: string,
+  { record, startedAtMs }: { readonly record: TaskRecord; readonly startedAtMs?: number | undefined },
+): TaskView {
   const { view, schedules, clock, runner } = parts;
   const spec = view.objects.value.tasks[task];
   if (!spec) throw noTask(task);
@@ -136,6 +224,6 @@ export function viewOfTask(parts: NodeParts, task: string, record: TaskRecord): 
     objects: view.objects.value,
     schedule: schedules.of(task, spec),
     revision: view.objects.revision,
-    runningSinceMs: record.running && runner.find(record.running.run)?.run.startedAtMs,
+    runningSinceMs: record.running && (runner.find(record.running.run)?.run.startedAtMs ?? startedAtMs),
   });
 }

@@ -21,7 +21,7 @@ const record: TaskRecord = {
   generation: 3,
   sinceMs: nowMs,
   settledMs: { full: nowMs, incremental: nowMs },
-  hasFull: true,
+  owner: { node: 'node-a', generation: 3, chain: 'c' },
   lastGoodAt: { near: good },
   lastGood: good,
   runsCount: 1,

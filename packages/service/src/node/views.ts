@@ -31,7 +31,7 @@ export interface TaskViewContext {
 
 export function taskView(record: TaskRecord, spec: DeclaredTask, context: TaskViewContext): TaskView {
   const { nowMs, schedule } = context;
-  const { lastAttempt, lastGood, lastGoodFull, lastGoodAt, lastError, running } = record;
+  const { lastAttempt, lastGood, lastGoodFull, lastGoodAt, lastError, running, owner, notSuitable } = record;
   const decision = decideTask(schedule, scheduleState(record, spec), nowMs);
   const next =
     decision.kind === 'idle'
@@ -48,8 +48,10 @@ export function taskView(record: TaskRecord, spec: DeclaredTask, context: TaskVi
     },
     destinations: spec.destinations,
     state: stateOf(record, spec, nowMs),
-    node: record.node,
-    nodeReason: 'it is the only node',
+    ...(record.node !== '' && { node: record.node }),
+    nodeReason:
+      record.nodeReason ??
+      (record.node === '' ? 'no node has it yet' : 'it has had the task from the beginning'),
     generation: record.generation,
     lastGoodByDestination: Object.fromEntries(
       Object.entries(lastGoodAt).map(([name, good]) => [name, goodView(good)]),
@@ -60,6 +62,10 @@ export function taskView(record: TaskRecord, spec: DeclaredTask, context: TaskVi
     freshness: freshnessView(record, spec, context),
     declaredRevision: context.revision,
     warnings: warningsOf(record, spec, context.objects),
+    ...(notSuitable && {
+      notSuitable: { since: isoOf(notSuitable.sinceMs), reason: notSuitable.reason },
+    }),
+    ...(owner && { owner: { node: owner.node, chain: owner.chain } }),
     ...(record.delayedUntilMs !== undefined && { delayedUntil: isoOf(record.delayedUntilMs) }),
     ...(running && { running: runningView(running, context.runningSinceMs) }),
     ...(lastAttempt && {

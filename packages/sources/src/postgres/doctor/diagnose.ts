@@ -6,13 +6,14 @@ import { checkFull } from '../full/prerequisites.ts';
 import { openSession, type Session } from '../session/session.ts';
 import type { Target } from '../session/url.ts';
 import { checkChanges } from './check-changes.ts';
+import { checkHosts } from './check-hosts.ts';
 import { checkReading } from './check-reading.ts';
 import { fine, fromError } from './findings.ts';
 
 /** One finding per check, good ones included. Leaves nothing behind, and fails only when it is told to stop. */
 export async function diagnose(target: Target, o: Sig): Promise<readonly Finding[]> {
   const found = await connect(target, o);
-  if (!(found instanceof Object && 'session' in found)) return [found];
+  if (!('session' in found)) return [found, ...(await checkHosts(target, { ...o, taken: undefined }))];
   await using session = found.session;
   const findings: Finding[] = [fine('connection', `${session.where} lets ${target.user} in`)];
   const part = async (check: string, work: () => Promise<readonly Finding[]>): Promise<void> => {
@@ -23,6 +24,7 @@ export async function diagnose(target: Target, o: Sig): Promise<readonly Finding
       findings.push(fromError(check, HoldfastError.from(caught)));
     }
   };
+  await part('hosts', () => checkHosts(target, { ...o, taken: session }));
   await part('server', async () => {
     const facts = await readFacts(session);
     const unfit = checkFull(session, facts);

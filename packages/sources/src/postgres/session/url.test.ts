@@ -47,6 +47,14 @@ describe('a PostgreSQL URL', () => {
       { host: 'h3', port: 5432 },
     ]);
     expect(describeTarget(target)).toBe('postgres://ann@h1:1,[::1]:2,h3:5432/db');
+    expect(parseTarget('postgres://a@[fe80::1%25eth0],[::1]/db', {}).hosts).toEqual([
+      { host: 'fe80::1%eth0', port: 5432 },
+      { host: '::1', port: 5432 },
+    ]);
+    expect(parseTarget('postgres://a@/db', { PGHOST: 'h1,h2', PGPORT: '1,2' }).hosts).toEqual([
+      { host: 'h1', port: 1 },
+      { host: 'h2', port: 2 },
+    ]);
     expect(parseTarget('postgres://a@h1,h2/db?port=1,2', {}).hosts.map((each) => each.port)).toEqual([1, 2]);
     expect(parseTarget('postgres://a@/db?host=/run/pg&port=5433', {}).hosts).toEqual([
       { host: '/run/pg', port: 5433 },

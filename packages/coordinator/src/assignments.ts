@@ -64,7 +64,7 @@ export class Assignments {
     const checks: Check[] = value.notSuitable && value.node ? isGone(value.node) : [];
     const lost = await this.#interrupted(known, o);
     if (lost && lost.run.node !== value.node) checks.push(...isGone(lost.run.node));
-    const record = moveTask(lost?.record ?? value, node, reason);
+    const record = moveTask(lost?.record ?? value, node, { reason, lost: lost?.run.id });
     const puts = lost ? [runPut(lost.run)] : [];
     return this.#write(
       known,
@@ -76,7 +76,7 @@ export class Assignments {
 
   /** Nobody may run the task: it has no node until one may. */
   async release(known: Known<TaskRecord>, reason: string, o: Sig): Promise<Known<TaskRecord>> {
-    return this.#write(known, moveTask(known.value, '', reason), { kind: 'released', reason }, o);
+    return this.#write(known, moveTask(known.value, '', { reason }), { kind: 'released', reason }, o);
   }
 
   /** Ends a run whose node has no sign of life, while the task stays where it is. */

@@ -1,6 +1,8 @@
 /** Where records are in the store. */
 export const keys = {
   format: 'format',
+  /** Which cluster the store is of. */
+  cluster: 'cluster',
   objects: 'objects',
   tasks: 'tasks/',
   runs: 'runs/',

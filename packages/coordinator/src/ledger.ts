@@ -59,8 +59,11 @@ export class Ledger {
     this.#clock = o.clock;
   }
 
-  /** @throws HoldfastError unsupported when a newer build has written this store */
-  async prepare(o: Sig): Promise<void> {
+  /**
+   * Makes an empty store a cluster's. Resolves with the cluster's id.
+   * @throws HoldfastError unsupported when a newer build has written this store
+   */
+  async prepare(o: Sig): Promise<string> {
     const found = await this.#store.get(keys.format, o);
     if (found === undefined) {
       const put = { key: keys.format, value: storeFormat };
@@ -74,6 +77,15 @@ export class Ledger {
         { hint: 'run the Holdfast that wrote it, or a newer one' },
       );
     }
+    const key = keys.cluster;
+    const known = await this.#store.get(key, o);
+    if (known) return known.value;
+    const value = crypto.randomUUID();
+    await this.#store
+      .transact({ checks: [{ key, revision: 'absent' }], puts: [{ key, value }] }, o)
+      .catch(ignoreConflict);
+    // Of nodes that start at once, one names the cluster.
+    return (await this.#store.get(key, o))?.value ?? value;
   }
 
   async objects(o: Sig): Promise<Known<DeclaredObjects>> {

@@ -40,6 +40,8 @@ export interface TaskRecord {
   readonly schedule?: string;
   readonly owed?: OwedRun;
   readonly running?: RunningRun;
+  /** Runs that were lost with their nodes: the next full ends what they may have begun in the source. */
+  readonly forsaken?: readonly string[];
   /** So that ids of runs grow even where the clock goes back. */
   readonly lastRunId?: string;
   readonly lastAttempt?: LastAttempt;

@@ -18,6 +18,9 @@ import type {
 /** A node that dies again and again with the same run does not begin it for ever: then the schedule decides. */
 const interruptionsMax = 3;
 
+/** More nodes than that are not lost in mid backup before one full is made. */
+const forsakenMax = 20;
+
 export interface Step {
   readonly record: TaskRecord;
   readonly run: RunRecord;
@@ -163,7 +166,7 @@ function succeedRun(step: Step, made: RunResult, nowMs: number): Step {
     run: { ...run, state: 'succeeded', made, endedAtMs: nowMs },
     record: {
       ...rest,
-      ...(isFull && ownershipAfter(record, run, backup)),
+      ...(isFull && ownershipAfter(rest, run, backup)),
       lastGood: good,
       ...(isFull && { lastGoodFull: good }),
       lastGoodAt: { ...record.lastGoodAt, ...Object.fromEntries(stored) },
@@ -180,11 +183,11 @@ function ownershipAfter(
   record: TaskRecord,
   run: RunRecord,
   backup: string,
-): Pick<TaskRecord, 'owner' | 'newest'> {
+): Pick<TaskRecord, 'owner' | 'newest' | 'forsaken'> {
   if (run.generation !== record.generation || run.node !== record.node) return {};
   const [chain = backup] = backup.split('/');
   const owner = { node: run.node, generation: run.generation, chain };
-  return { owner, newest: owner };
+  return { owner, newest: owner, forsaken: [] };
 }
 
 /** Whether the responsible node may make incrementals now. */
@@ -272,11 +275,17 @@ export function delayTask(record: TaskRecord, scope: Scope, untilMs: number): Ta
  * Another node is responsible, under the next generation, and the incrementals are nobody's until its full: unless it
  * made the newest chain itself, with which it goes on. What a node that is gone was doing is interrupted with it.
  */
-export function moveTask(record: TaskRecord, node: string, reason: string): TaskRecord {
+export function moveTask(
+  record: TaskRecord,
+  node: string,
+  o: { reason: string; lost?: string | undefined },
+): TaskRecord {
   const { owner: _owner, notSuitable: _mark, ...rest } = record;
-  const { newest } = record;
+  const { newest, forsaken = [] } = record;
+  const { reason, lost } = o;
   return {
     ...rest,
+    ...(lost !== undefined && { forsaken: [...forsaken, lost].slice(-forsakenMax) }),
     node,
     nodeReason: reason,
     generation: record.generation + 1,

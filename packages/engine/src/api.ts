@@ -35,6 +35,12 @@ export interface BackupRequest {
   readonly keepChanges?: boolean | 'if-possible';
   readonly node: string;
   readonly generation: number;
+  /** Of an earlier generation whose chain this node may go on with, because nobody has begun another since. */
+  readonly ownedGeneration?: number;
+  /** Names what a full makes in the source, where a cluster has to find it again; without it, the chain's name does. */
+  readonly run?: string;
+  /** Runs of other nodes that were lost in mid full: what they made in the source is ended. */
+  readonly forsaken?: readonly string[];
   /** The task's earlier chains are of another database, and that is meant. */
   readonly newSource: boolean;
   /**

@@ -1,5 +1,5 @@
 export { defaultStagingRoot } from './default-root.ts';
-export { makeFolders } from './durable-file.ts';
+export { makeFolders, writeDurably } from './durable-file.ts';
 export { FileLock } from './file-lock.ts';
 export { KnownDestinations } from './known-destinations.ts';
 export { type RequiredCopies, RunStage, type VerifyOf } from './run-stage.ts';

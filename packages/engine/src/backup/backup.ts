@@ -55,6 +55,12 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
   notices.push(...survey.notices, ...(await staging.prepare({ ...o, neverOn: info.folders })));
   await using _lock = await staging.lock(request.task, destinations);
   await survey.look();
+  for (const lost of request.forsaken ?? []) {
+    const { task } = request;
+    const kept = { task, label: labelOf(task, lost), chain: `of run ${lost}`, identity: info.identity };
+    // As if it were a run of ours: it is ended as theirs are, and not forgotten before that.
+    await tools.staging.rememberKept(kept, tools.destinations, o);
+  }
   const recovered = await recoverRuns(request, tools, survey, { ...o, source: info });
   notices.push(...recovered.notices);
   observer({ kind: 'step', step: 'source-checked' });
@@ -102,7 +108,7 @@ async function full(run: Run, answer: FullAnswer, gap: Manifest['gap'], o: Sig):
     run,
     {
       chain,
-      label: labelOf(run.request.task, chain),
+      label: labelOf(run.request.task, run.request.run ?? chain),
       keepChanges: answer.keepChanges,
       reason: answer.reason,
       gap,
@@ -144,9 +150,9 @@ function freeChainName(run: Run): string {
   }
 }
 
-/** Short, unique to the chain, and telling: names what is made in the source for it. */
-function labelOf(task: string, chain: string): string {
-  const hash = createHash('sha256').update(`${task}/${chain}`).digest('hex').slice(0, 12);
+/** Short, unique to the chain or run, and telling: names what is made in the source for it. */
+function labelOf(task: string, made: string): string {
+  const hash = createHash('sha256').update(`${task}/${made}`).digest('hex').slice(0, 12);
   return `${task.replace(/[^a-z0-9]+/g, '_').slice(0, 26)}_${hash}`;
 }
 

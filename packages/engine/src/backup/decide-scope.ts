@@ -10,6 +10,7 @@ export interface ScopeQuestion {
   readonly newSource: boolean;
   readonly node: string;
   readonly generation: number;
+  readonly ownedGeneration?: number;
   readonly source: SourceIdentity;
   /** What incrementals of this source would need and do not have. */
   readonly unmet: readonly Finding[];
@@ -103,8 +104,10 @@ function whyNot(chain: FoundChain, question: ScopeQuestion): string | undefined 
   const [missing] = missingObjects(chain);
   if (missing) return `${name} is not whole (${missing.detail})`;
   if (head.source.identity !== question.source.identity) return `${name} is of another database`;
-  if (head.node !== question.node || head.generation !== question.generation)
-    return `${name} was begun by node ${head.node}, generation ${head.generation}, and only it may continue it`;
+  const full = chain.backups[0]?.manifest ?? head;
+  const isOwn = full.generation === question.generation || full.generation === question.ownedGeneration;
+  if (full.node !== question.node || !isOwn)
+    return `${name} was begun by node ${full.node}, generation ${full.generation}, and only it may continue it`;
   if (head.type !== question.type) return `${name} is of type ${head.type}`;
   if (head.state === null) return `no changes were kept since ${name}`;
   return undefined;

@@ -80,6 +80,99 @@ const limits = group(
   'How much at once',
 );
 
+const endpoint = text({
+  help: 'a member',
+  label: 'URL',
+  expected: 'a URL of a host and a port, such as https://etcd-1:2379',
+  pattern: /^https?:\/\/(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?\/?$/,
+});
+
+const store = group(
+  {
+    type: choice(
+      ['embedded', 'etcd'],
+      'embedded: a file of this machine, a cluster of one; etcd: what the nodes of a cluster share',
+    ).default('embedded'),
+    path: path(
+      'of embedded: its file; without it, `store.db` below state',
+      '/var/lib/holdfast/store.db',
+    ).optional(),
+    endpoints: list(endpoint, {
+      help: 'of etcd: its members; one is enough, several are better',
+      label: 'list of URLs',
+      expected: 'URLs of members',
+    }).optional(),
+    prefix: text({
+      help: 'of etcd: what all keys begin with; another one for each cluster that shares an etcd',
+      expected: 'a prefix that ends with /, such as /holdfast/',
+      pattern: /^[A-Za-z0-9._/-]{0,62}\/$/,
+    }).default('/holdfast/'),
+    user: text({
+      help: 'of etcd: the user, where it asks for one',
+      expected: "a user's name",
+      pattern: /^[^:\s]{1,128}$/,
+    }).optional(),
+    password: secret("of etcd: the user's password", { relativeFiles: true }).optional(),
+    tls: group(
+      {
+        ca: path(
+          'the file with the certificates that may sign those of the members; without it, those that the system trusts',
+          '/etc/holdfast/etcd-ca.crt',
+        ).optional(),
+        cert: path(
+          "the file with this node's certificate, where etcd asks for one",
+          '/etc/holdfast/etcd.crt',
+        ).optional(),
+        key: path('the file with its key', '/etc/holdfast/etcd.key').optional(),
+      },
+      'of etcd: certificates',
+    ).optional(),
+    wait: duration(
+      { least: '0s', most: '24h' },
+      'how long a node that starts waits for a store that does not answer, before it gives up',
+    ).default('0s'),
+  },
+  'Where the cluster keeps its records',
+).superRefine((given, context) => {
+  const say = (path: string, message: string): void =>
+    context.addIssue({ code: 'custom', path: [path], message });
+  const isEtcd = given.type === 'etcd';
+  if (isEtcd && given.endpoints === undefined)
+    say('endpoints', 'is missing: expected the URLs of etcd members');
+  if (isEtcd && given.path !== undefined) say('path', 'is for type: embedded');
+  for (const name of ['endpoints', 'user', 'password', 'tls'] as const)
+    if (!isEtcd && given[name] !== undefined) say(name, 'is for type: etcd');
+  if (given.password !== undefined && given.user === undefined)
+    say('user', 'is missing: a password is for a user');
+  if ((given.tls?.cert === undefined) !== (given.tls?.key === undefined))
+    say('tls', 'expected cert and key together, or neither');
+  if (given.tls && given.endpoints?.some((url) => url.startsWith('http:')))
+    say('endpoints', 'expected https:// URLs, since there is tls');
+});
+
+const cluster = group(
+  {
+    secret: secret('what the nodes of the cluster know, and nobody else: the same for all', {
+      relativeFiles: true,
+    }).optional(),
+    advertise: text({
+      help: 'the URL at which the other nodes reach this one; without it, that of listen.address',
+      label: 'URL',
+      expected: 'a URL of a host and a port, such as http://node-a.example:6362',
+      pattern: /^https?:\/\/(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::\d{1,5})?\/?$/,
+    }).optional(),
+    aliveFor: duration(
+      { least: '2s', most: '5m' },
+      'a node that gives no sign of life for so long is taken for dead',
+    ).default('10s'),
+    moveAfter: duration(
+      { least: '0s', most: '24h' },
+      'how long the tasks of a dead node wait for it before they move',
+    ).default('30s'),
+  },
+  'How nodes work together',
+);
+
 /** The table of a node's own file. Whole groups may be left out: their fields have defaults. */
 export const nodeConfigTable = group(
   {
@@ -100,13 +193,8 @@ export const nodeConfigTable = group(
       'how fast backups are written to and read from all destinations together; each of the runs that `limits.runs` allows, and each copy to a destination that is behind, gets an equal share, whether the others work or not',
     ).optional(),
     listen: listen.prefault({}),
-    store: group(
-      {
-        type: choice(['embedded'], 'a file of this node: a cluster of one').default('embedded'),
-        path: path('its file; without it, `store.db` below state', '/var/lib/holdfast/store.db').optional(),
-      },
-      'Where the cluster keeps its records',
-    ).prefault({}),
+    store: store.prefault({}),
+    cluster: cluster.prefault({}),
     limits: limits.prefault({}),
     log: group(
       {

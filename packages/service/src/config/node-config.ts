@@ -31,7 +31,16 @@ export interface NodeConfig {
     readonly token: string | undefined;
     readonly hosts: readonly string[];
   };
-  readonly store: { readonly type: 'embedded'; readonly path: string };
+  readonly store: StoreConfig;
+  /** How long to wait at the start for a store that does not answer. */
+  readonly storeWaitMs: number;
+  readonly cluster: {
+    /** Still a placeholder. */
+    readonly secret: string | undefined;
+    readonly advertise: string | undefined;
+    readonly aliveForMs: number;
+    readonly moveAfterMs: number;
+  };
   readonly limits: {
     readonly runs: number;
     readonly perSource: number;
@@ -43,6 +52,19 @@ export interface NodeConfig {
   readonly tags: readonly string[];
   readonly stop: { readonly drainForMs: number };
 }
+
+export type StoreConfig =
+  | { readonly type: 'embedded'; readonly path: string }
+  | {
+      readonly type: 'etcd';
+      readonly endpoints: readonly string[];
+      readonly prefix: string;
+      readonly user: string | undefined;
+      /** Still a placeholder. */
+      readonly password: string | undefined;
+      /** Files. */
+      readonly tls: { readonly ca?: string; readonly cert?: string; readonly key?: string } | undefined;
+    };
 
 /** What defaults depend on. */
 export interface NodeFacts {
@@ -142,7 +164,9 @@ function toConfig(
 ): NodeConfig {
   const from = (path: string): string => (file === undefined ? resolve(path) : resolve(dirname(file), path));
   const state = given.state === undefined ? defaultState(facts) : from(given.state);
-  const { listen, store, limits, log, tags, stop } = given;
+  const placeholder = (text: string | undefined): string | undefined =>
+    text?.replace(/^\$\{file:([^}]*)\}$/, (_, path: string) => `$\{file:${from(path)}}`);
+  const { listen, limits, log, tags, stop, cluster } = given;
   return {
     file,
     name: given.name ?? toNodeName(facts.hostname),
@@ -156,10 +180,17 @@ function toConfig(
     listen: {
       address: listen.address,
       tls: listen.tls && { cert: from(listen.tls.cert), key: from(listen.tls.key) },
-      token: listen.token?.replace(/^\$\{file:([^}]*)\}$/, (_, path: string) => `$\{file:${from(path)}}`),
+      token: placeholder(listen.token),
       hosts: listen.hosts,
     },
-    store: { type: store.type, path: store.path === undefined ? join(state, 'store.db') : from(store.path) },
+    store: toStore(given.store, { state, from, placeholder }),
+    storeWaitMs: ms(given.store.wait),
+    cluster: {
+      secret: placeholder(cluster.secret),
+      advertise: cluster.advertise,
+      aliveForMs: ms(cluster.aliveFor),
+      moveAfterMs: ms(cluster.moveAfter),
+    },
     limits: {
       runs: limits.runs ?? Math.max(1, Math.floor(facts.cores / 2)),
       perSource: limits.perSource,
@@ -171,6 +202,25 @@ function toConfig(
     tags,
     stop: { drainForMs: ms(stop.drainFor) },
   };
+}
+
+function toStore(
+  store: z.output<typeof nodeConfigTable>['store'],
+  o: {
+    readonly state: string;
+    readonly from: (path: string) => string;
+    readonly placeholder: (text: string | undefined) => string | undefined;
+  },
+): StoreConfig {
+  const { path, endpoints = [], prefix, user, password, tls } = store;
+  if (store.type === 'embedded')
+    return { type: 'embedded', path: path === undefined ? join(o.state, 'store.db') : o.from(path) };
+  const files = tls && {
+    ...(tls.ca !== undefined && { ca: o.from(tls.ca) }),
+    ...(tls.cert !== undefined && { cert: o.from(tls.cert) }),
+    ...(tls.key !== undefined && { key: o.from(tls.key) }),
+  };
+  return { type: 'etcd', endpoints, prefix, user, password: o.placeholder(password), tls: files };
 }
 
 /** Of a duration that was found good. */

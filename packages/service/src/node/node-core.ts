@@ -1,7 +1,15 @@
 import { join } from 'node:path';
 import type { LogLine } from '@holdfast/client';
-import { ClusterView, Ledger, type RunRecord } from '@holdfast/coordinator';
-import { type Clock, type ClusterStore, HoldfastError, type Sig } from '@holdfast/core';
+import {
+  Assigner,
+  Assignments,
+  ClusterView,
+  JournaledStore,
+  Ledger,
+  Membership,
+  type RunRecord,
+} from '@holdfast/coordinator';
+import { type Clock, type ClusterStore, HoldfastError, type Secret, type Sig, version } from '@holdfast/core';
 import { blackoutUntil } from '@holdfast/scheduler';
 import type { Logger } from 'pino';
 import type { NodeConfig } from '../config/node-config.ts';
@@ -9,15 +17,16 @@ import { DestinationTotals } from '../metrics/destination-totals.ts';
 import { NodeMetrics } from '../metrics/node-metrics.ts';
 import { Outbox } from '../notify/outbox.ts';
 import { runInChild } from '../run-parent.ts';
+import { Apart, apartProblems } from './apart.ts';
 import { CatchUp, copiesMax } from './catch-up.ts';
 import type { ExecuteCopy } from './copy-job.ts';
 import { Feed } from './feed.ts';
-import { Membership } from './membership.ts';
 import type { NodeParts } from './node-parts.ts';
+import { Peers } from './peers.ts';
 import { shareOf } from './rate-share.ts';
 import { RunLogs } from './run-log.ts';
 import { type Execute, Runner } from './runner.ts';
-import { Schedules } from './schedules.ts';
+import { adopted, Schedules } from './schedules.ts';
 import { StorageWatch } from './storage-watch.ts';
 import { type Ending, type Service, Supervisor } from './supervisor.ts';
 import { TakeOver } from './take-over.ts';
@@ -31,6 +40,12 @@ export interface NodeCoreOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly store: ClusterStore;
+  /** Of this node's own: where it keeps what happens while the store cannot be reached. Without it, nothing happens then. */
+  readonly journal?: ClusterStore | undefined;
+  /** Of the node's state folder; see `Identity`. */
+  readonly instance: string;
+  /** What the nodes of the cluster sign with when they ask each other. */
+  readonly secret?: Secret | undefined;
   /** How a run is carried out; without it, in a process of its own. */
   readonly execute?: Execute | undefined;
   /** How backups are brought to a destination that lacks them; without it, in a process of its own. */
@@ -40,19 +55,37 @@ export interface NodeCoreOptions {
 /** The working parts of a node on a store, without its API. */
 export class NodeCore {
   readonly parts: NodeParts;
-  readonly #services: Services;
+  /** Of the cluster that the store is of. */
+  readonly cluster: string;
+  readonly #options: NodeCoreOptions;
+  readonly #since: number;
+  #services: Services | undefined;
 
-  private constructor(parts: NodeParts, services: Services) {
-    this.parts = parts;
-    this.#services = services;
+  private constructor(options: NodeCoreOptions, at: { parts: NodeParts; cluster: string; since: number }) {
+    this.parts = at.parts;
+    this.cluster = at.cluster;
+    this.#options = options;
+    this.#since = at.since;
   }
 
   /** Reads what the store has; begins nothing. */
   static async open(options: NodeCoreOptions, o: Sig): Promise<NodeCore> {
     const parts = makeParts(options);
-    await parts.ledger.prepare(o);
+    const cluster = await parts.ledger.prepare(o);
     const since = await parts.view.load(o);
-    return new NodeCore(parts, makeServices(parts, since));
+    return new NodeCore(options, { parts, cluster, since });
+  }
+
+  /**
+   * Makes the node known to the others, who reach it at `url`, and tells them what happened in its last life while it
+   * could not reach the store. Work begins with `run`.
+   * @throws HoldfastError config_invalid when another node has its name
+   */
+  async join(o: Sig & { readonly url?: string | undefined }): Promise<void> {
+    const services = makeServices(this.#options, { parts: this.parts, since: this.#since, url: o.url });
+    await services.membership.join(o);
+    await services.apart.back(o);
+    this.#services = services;
   }
 
   /**
@@ -61,6 +94,8 @@ export class NodeCore {
    */
   async run(ending: Ending & { readonly kill: AbortSignal }): Promise<void> {
     const { supervisor, runner, catchUp } = this.parts;
+    const services = this.#services;
+    if (!services) throw new HoldfastError('internal', 'a node works that has not joined its cluster');
     const kill = (): void => {
       runner.kill(HoldfastError.from(ending.kill.reason));
       catchUp.kill(HoldfastError.from(ending.kill.reason));
@@ -68,10 +103,10 @@ export class NodeCore {
     ending.kill.addEventListener('abort', kill, { once: true });
     const quiet = new AbortController();
     const over = new AbortController();
-    const foundations = supervisor.run(this.#services.foundations, { drain: over.signal, stop: over.signal });
-    const tellers = supervisor.run(this.#services.tellers, { drain: quiet.signal, stop: over.signal });
+    const foundations = supervisor.run(services.foundations, { drain: over.signal, stop: over.signal });
+    const tellers = supervisor.run(services.tellers, { drain: quiet.signal, stop: over.signal });
     try {
-      await supervisor.run(this.#services.workers, ending);
+      await supervisor.run(services.workers, ending);
     } finally {
       // The last run's end is told, and until then the view of the store and this node's sign of life are needed.
       const stopped = new HoldfastError('cancelled', 'the node stops');
@@ -85,14 +120,18 @@ export class NodeCore {
 }
 
 interface Services {
+  readonly membership: Membership;
+  readonly apart: Apart;
   readonly workers: readonly Service[];
   readonly tellers: readonly Service[];
   readonly foundations: readonly Service[];
 }
 
 function makeParts(options: NodeCoreOptions): NodeParts {
-  const { config, clock, logger, store } = options;
+  const { config, clock, logger, journal } = options;
   const node = config.name;
+  const journaled = journal && new JournaledStore({ store: options.store, journal, node, clock });
+  const store = journaled ?? options.store;
   const ledger = new Ledger({ store, clock });
   const view = new ClusterView(store);
   const supervisor = new Supervisor({ clock, logger });
@@ -137,6 +176,8 @@ function makeParts(options: NodeCoreOptions): NodeParts {
     clock,
     logger,
     store,
+    journaled,
+    peers: new Peers({ node, view, clock, secret: options.secret }),
     ledger,
     view,
     supervisor,
@@ -152,6 +193,7 @@ function makeParts(options: NodeCoreOptions): NodeParts {
     startedAtMs: clock.now(),
     problems: () => [
       ...storage.problems,
+      ...apartProblems(journaled),
       ...supervisor.states.flatMap(({ name, state, lastError }) =>
         state === 'waiting' ? [`${name} does not work: ${lastError}`] : [],
       ),
@@ -160,17 +202,34 @@ function makeParts(options: NodeCoreOptions): NodeParts {
   return parts;
 }
 
-function makeServices(parts: NodeParts, since: number): Services {
-  const { config, clock, logger, store, ledger, view, schedules, logs, runner, catchUp, outbox, storage } =
-    parts;
-  const node = config.name;
-  const onLost = (reason: HoldfastError): void => {
-    runner.endAll(reason);
-    catchUp.endAll(reason);
-  };
+function makeServices(
+  options: NodeCoreOptions,
+  { parts, since, url }: { parts: NodeParts; since: number; url: string | undefined },
+): Services {
+  const { config, clock, logger, ledger, view, schedules, logs, runner, catchUp, outbox, storage } = parts;
+  const { name: node, tags } = config;
   const isOwn = (run: string): boolean => runner.find(run) !== undefined;
   const onRun = (run: RunRecord): void => runner.accept(run);
-  const membership = new Membership({ node, tags: config.tags, store, ledger, clock, onLost });
+  const apart = new Apart(parts);
+  const capacity = config.limits.runs;
+  const membership = new Membership({
+    // Its own sign of life goes to the cluster or nowhere.
+    store: options.store,
+    clock,
+    self: {
+      node,
+      instance: options.instance,
+      version,
+      startedAtMs: parts.startedAtMs,
+      tags,
+      capacity,
+      ...(url !== undefined && { url }),
+    },
+    ttlMs: config.cluster.aliveForMs,
+    onLost: (reason) => apart.lost(reason),
+    onApart: (reason) => apart.enter(reason),
+    onBack: (o) => apart.back(o),
+  });
   const keeper = new TaskKeeper({
     node,
     view,
@@ -185,16 +244,35 @@ function makeServices(parts: NodeParts, since: number): Services {
     onMessages: () => outbox.poke(),
   });
   const scheduler = new TaskScheduler({ node, view, ledger, schedules, clock, logger, onRun });
-  const takeOver = new TakeOver({ membership, ledger, view, node, logger, isOwn });
-  const follow: Service = {
-    name: 'store',
-    run: ({ stop }) => view.follow(since, { signal: stop }),
-  };
+  const assigner = new Assigner({
+    node,
+    view,
+    assignments: new Assignments({ store: parts.store, clock, node, revision: () => membership.revision }),
+    clock,
+    moveAfterMs: config.cluster.moveAfterMs,
+    adopted,
+    isConnected: () => membership.revision !== undefined && parts.journaled?.apart === undefined,
+    onDecision: (task, { kind, reason }) =>
+      logger.info({ component: 'assigner', task, decision: kind }, `task ${task}: ${kind}: ${reason}`),
+  });
+  const takeOver = new TakeOver({ ledger, view, node, logger, isOwn });
+  const assign: Service = { name: 'assigner', run: ({ drain }) => assigner.run({ signal: drain }) };
   view.onChange(({ objects, tasks }) => tellOfView(parts, objects, tasks));
   return {
-    foundations: [follow, membership],
+    membership,
+    apart,
+    foundations: [
+      { name: 'store', run: ({ stop }) => view.follow(since, { signal: stop }) },
+      { name: 'membership', run: ({ stop }) => membership.run({ signal: stop }) },
+    ],
     tellers: [outbox, storage],
-    workers: [runner, takeOver.before(keeper), takeOver.before(scheduler), takeOver.before(catchUp)],
+    workers: [
+      runner,
+      takeOver.before(assign),
+      takeOver.before(keeper),
+      takeOver.before(scheduler),
+      takeOver.before(catchUp),
+    ],
   };
 }
 

@@ -1,4 +1,4 @@
-import type { ClusterView, Ledger } from '@holdfast/coordinator';
+import type { ClusterView, JournaledStore, Ledger } from '@holdfast/coordinator';
 import type { Clock, ClusterStore } from '@holdfast/core';
 import type { Logger } from 'pino';
 import type { NodeConfig } from '../config/node-config.ts';
@@ -7,6 +7,7 @@ import type { NodeMetrics } from '../metrics/node-metrics.ts';
 import type { Outbox } from '../notify/outbox.ts';
 import type { CatchUp } from './catch-up.ts';
 import type { Feed } from './feed.ts';
+import type { Peers } from './peers.ts';
 import type { RunLogs } from './run-log.ts';
 import type { Runner } from './runner.ts';
 import type { Schedules } from './schedules.ts';
@@ -19,6 +20,9 @@ export interface NodeParts {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly store: ClusterStore;
+  /** The same store, where the node may do without it for a while. */
+  readonly journaled: JournaledStore | undefined;
+  readonly peers: Peers;
   readonly ledger: Ledger;
   readonly view: ClusterView;
   readonly schedules: Schedules;

@@ -1,10 +1,14 @@
-import type { Clock, ClusterStore, Sig } from '@holdfast/core';
+import { join } from 'node:path';
+import { type Clock, type ClusterStore, Secret, type Sig } from '@holdfast/core';
 import { openEmbeddedStore } from '@holdfast/stores/embedded';
 import type { Logger } from 'pino';
 import type { NodeConfig } from '../config/node-config.ts';
+import { interpolate } from '../interpolate.ts';
+import { joinCluster, readIdentity } from './identity.ts';
 import { NodeCore } from './node-core.ts';
 import type { NodeParts } from './node-parts.ts';
 import { openApi } from './open-api.ts';
+import { openStore } from './open-store.ts';
 import type { Execute } from './runner.ts';
 import { lockState } from './state-lock.ts';
 import type { Ending } from './supervisor.ts';
@@ -33,14 +37,35 @@ export class Node implements AsyncDisposable {
   /** @throws HoldfastError what stands in the way; then nothing was begun */
   static async open(options: NodeOptions): Promise<Node> {
     const { config, clock, logger, signal } = options;
-    await using stack = new AsyncDisposableStack();
-    stack.use(await lockState(config.state, { clock, signal }));
-    const store = stack.use(
-      options.store ?? (await openEmbeddedStore({ path: config.store.path, clock }, { signal })),
-    );
-    const core = await NodeCore.open({ config, clock, logger, store, execute: options.execute }, { signal });
-    const api = stack.use(await openApi(core.parts, { signal }));
     const { name, state } = config;
+    await using stack = new AsyncDisposableStack();
+    stack.use(await lockState(state, { clock, signal }));
+    const identity = await readIdentity(state);
+    const { secret } = config.cluster;
+    const store = stack.use(options.store ?? (await openStore({ config, clock, logger, signal })));
+    // One that is on this machine anyway is not done without.
+    const journal =
+      config.store.type === 'embedded'
+        ? undefined
+        : stack.use(await openEmbeddedStore({ path: join(state, 'journal.db'), clock }, { signal }));
+    const core = await NodeCore.open(
+      {
+        config,
+        clock,
+        logger,
+        store,
+        journal,
+        instance: identity.instance,
+        secret: secret === undefined ? undefined : new Secret(await interpolate(secret, { signal })),
+        execute: options.execute,
+      },
+      { signal },
+    );
+    const shared = { cluster: core.cluster, store: store.description };
+    // A file that was deleted on purpose is a new cluster; a store on other machines is one that was mistaken.
+    if (config.store.type !== 'embedded') await joinCluster(state, identity, shared);
+    const api = stack.use(await openApi(core.parts, { signal }));
+    await core.join({ signal, url: config.cluster.advertise ?? api.url });
     logger.info(
       { component: 'node', url: api.url, state, store: store.description },
       `node ${name} listens on ${api.url}`,

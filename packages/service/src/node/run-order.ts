@@ -1,4 +1,11 @@
-import { noTask, type RunRecord, type RunResult, timeOfRun } from '@holdfast/coordinator';
+import {
+  noTask,
+  ownsIncrementals,
+  type RunRecord,
+  type RunResult,
+  type TaskRecord,
+  timeOfRun,
+} from '@holdfast/coordinator';
 import { type DeclaredObjects, HoldfastError } from '@holdfast/core';
 import type { RatePlan } from '@holdfast/destinations/wrap';
 import type { BackupReport } from '@holdfast/engine';
@@ -15,14 +22,17 @@ export interface RunOrder {
 /** From what is declared when the run begins: later changes are for the next one. */
 export function runOrder(
   objects: DeclaredObjects,
-  run: RunRecord,
   o: {
+    readonly run: RunRecord;
+    /** The task's, as it is known when the run begins. */
+    readonly record: TaskRecord | undefined;
     readonly staging: string;
     readonly workers?: number | undefined;
     readonly stagingBytesMax?: number | undefined;
     readonly nodeRate?: RatePlan | undefined;
   },
 ): RunOrder {
+  const { run, record } = o;
   const spec = objects.tasks[run.task];
   if (!spec) throw noTask(run.task);
   const targets = toRunTargets(objects, run.task);
@@ -32,7 +42,10 @@ export function runOrder(
       hint: 'enable one of them, or give the task another; then holdfast apply',
     });
   }
-  const incrementals = spec.incremental !== undefined;
+  // A full that another node was asked for is a copy beside the chain: nothing is kept in the source for it.
+  const isResponsible = record === undefined || record.node === run.node;
+  const keepsChanges = spec.incremental !== undefined && isResponsible;
+  const owned = record && ownsIncrementals(record) ? record.owner : undefined;
   return {
     destinations: enabled.map(({ name }) => name),
     run: {
@@ -53,12 +66,15 @@ export function runOrder(
         scope: run.scope === 'full' ? 'full' : 'auto',
         type: spec.type,
         // A task without incrementals leaves nothing in its source.
-        keepChanges: incrementals ? 'if-possible' : false,
+        keepChanges: keepsChanges ? 'if-possible' : false,
         // An interrupted full that is finished first counts as this one only if it is as new as this one has to be.
         resumedSinceMs:
           run.resumes === undefined ? (run.occurrenceMs ?? run.createdAtMs) : timeOfRun(run.resumes),
         node: run.node,
         generation: run.generation,
+        ...(owned?.node === run.node && { ownedGeneration: owned.generation }),
+        run: run.id,
+        ...(isResponsible && record?.forsaken?.length && { forsaken: record.forsaken }),
         newSource: run.newSource ?? false,
       },
     },

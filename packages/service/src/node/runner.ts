@@ -1,4 +1,4 @@
-import type { ClusterView, Ledger, Outcome, RunRecord, Tell } from '@holdfast/coordinator';
+import type { ClusterView, Ledger, Outcome, RunRecord, TaskRecord, Tell } from '@holdfast/coordinator';
 import {
   type Clock,
   deadline,
@@ -152,11 +152,20 @@ export class Runner implements Service {
 
   async run({ drain, stop }: Ending): Promise<void> {
     this.#state = 'open';
-    while (!drain.aborted) {
-      // What is held is let go by the clock, or by a change of its task: neither tells.
-      this.#startWhatMay();
-      await this.#o.clock.sleep(lookEveryMs, drain).catch(() => undefined);
+    const stopListening = this.#o.view.onChange(({ tasks }) => this.#endOvertaken(tasks));
+    try {
+      while (!drain.aborted) {
+        // What is held is let go by the clock, or by a change of its task: neither tells.
+        this.#startWhatMay();
+        await this.#o.clock.sleep(lookEveryMs, drain).catch(() => undefined);
+      }
+      await this.#drain(stop);
+    } finally {
+      stopListening();
     }
+  }
+
+  async #drain(stop: AbortSignal): Promise<void> {
     this.#state = 'draining';
     for (const slot of this.#slots.values()) this.#leave(slot);
     const stopAll = (): void => {
@@ -167,6 +176,20 @@ export class Runner implements Service {
     else stop.addEventListener('abort', stopAll, { once: true });
     while (this.#slots.size > 0) await Promise.all([...this.#slots.values()].map(({ work }) => work));
     stop.removeEventListener('abort', stopAll);
+  }
+
+  /** Another node has the task now, or the run was ended by others: what it still made would count for nothing. */
+  #endOvertaken(tasks: ReadonlySet<string>): void {
+    for (const slot of this.#slots.values()) {
+      const { id, task, generation } = slot.run;
+      const record = tasks.has(task) ? this.#o.view.task(task)?.value : undefined;
+      // What was seen may be older than the run.
+      if (!record || record.generation < generation || (record.lastRunId ?? '') < id) continue;
+      if (record.generation === generation && record.running?.run === id) continue;
+      if (slot.abort.signal.aborted || slot.run.endedAtMs !== undefined) continue;
+      slot.abort.abort(overtaken(id, record));
+      slot.work ??= this.#conclude(slot, { state: 'interrupted', error: overtaken(id, record).toRecord() });
+    }
   }
 
   /** What has not begun goes on at the next start. */
@@ -228,7 +251,11 @@ export class Runner implements Service {
       onChange(slot.run);
       const { scope, task, trigger, reason } = slot.run;
       log.write('info', `the run starts: ${scope} backup of task ${task}, by ${trigger}: ${reason}`);
-      const order = runOrder(view.objects.value, slot.run, this.#o);
+      const order = runOrder(view.objects.value, {
+        ...this.#o,
+        run: slot.run,
+        record: view.task(task)?.value,
+      });
       slot.destinations = order.destinations;
       const report = await this.#execute(slot, order, log);
       slot.progress.complete();
@@ -345,6 +372,15 @@ export class Runner implements Service {
       );
     else logger.warn(fields, `run ${run.state}: ${error?.message ?? ''}`);
   }
+}
+
+function overtaken(run: string, { node, generation }: TaskRecord): HoldfastError {
+  const who = node === '' ? 'no node' : `node ${node}`;
+  return new HoldfastError(
+    'lease_lost',
+    `run ${run} is not the task's any more: ${who} is responsible, generation ${generation}`,
+    { hint: 'see holdfast tasks --why' },
+  );
 }
 
 function leaving(): HoldfastError {

@@ -1,4 +1,4 @@
-import type { TaskRecord } from '@holdfast/coordinator';
+import { type Adopted, ownsIncrementals, type TaskRecord } from '@holdfast/coordinator';
 import type { DeclaredTask } from '@holdfast/core';
 import { compileSchedule, type Schedule, type ScheduleState } from '@holdfast/scheduler';
 import { durationMs } from '../config/duration.ts';
@@ -33,7 +33,7 @@ export function scheduleState(record: TaskRecord, spec: DeclaredTask): ScheduleS
   const { owed, delayedUntilMs } = record;
   return {
     settledMs: record.settledMs,
-    hasFull: record.hasFull,
+    hasFull: ownsIncrementals(record),
     running: record.running !== undefined,
     paused: record.pausedSinceMs !== undefined,
     disabled: spec.disabled === true || record.removedAtMs !== undefined,
@@ -45,4 +45,9 @@ export function scheduleState(record: TaskRecord, spec: DeclaredTask): ScheduleS
 /** Changes exactly when what decides a task's due times does. */
 export function scheduleText(spec: DeclaredTask): string {
   return JSON.stringify([spec.full, spec.incremental, spec.timezone]);
+}
+
+/** What of a task's declaration its record remembers. */
+export function adopted(spec: DeclaredTask): Adopted {
+  return { schedule: scheduleText(spec), disabled: spec.disabled ?? false };
 }

@@ -1,11 +1,8 @@
-import type { ClusterView, Ledger, RunningRun } from '@holdfast/coordinator';
-import { throwIfAborted, whenAborted } from '@holdfast/core';
+import type { ClusterView, Ledger } from '@holdfast/coordinator';
 import type { Logger } from 'pino';
-import type { Membership } from './membership.ts';
 import type { Service } from './supervisor.ts';
 
 export interface TakeOverOptions {
-  readonly membership: Membership;
   readonly ledger: Ledger;
   readonly view: ClusterView;
   readonly node: string;
@@ -14,10 +11,7 @@ export interface TakeOverOptions {
   readonly logger: Logger;
 }
 
-/**
- * What a node does once, before it takes anything: what its last life left running is interrupted, and what belongs to
- * a node that is gone becomes its own. It waits until it is known itself, so that no other does the same to it.
- */
+/** What a node does once, before it takes anything: what its last life left running is interrupted, and goes on. */
 export class TakeOver {
   readonly #o: TakeOverOptions;
   #done: Promise<void> | undefined;
@@ -42,23 +36,14 @@ export class TakeOver {
   }
 
   async #takeOver(signal: AbortSignal): Promise<void> {
-    const { membership, ledger, view, node, logger, isOwn } = this.#o;
-    await Promise.race([membership.announced, whenAborted(signal)]);
-    throwIfAborted(signal);
-    const alive = new Set((await ledger.nodes({ signal })).map((one) => one.node));
-    const isGone = (running: RunningRun): boolean =>
-      running.node === node ? !isOwn(running.run) : !alive.has(running.node);
-    const lost = await ledger.interruptLost(isGone, { signal });
-    for (const run of lost) {
-      logger.warn(
-        { component: 'node', task: run.task, run: run.id },
-        `run ${run.id} was interrupted; it goes on`,
-      );
-    }
+    const { ledger, view, node, logger, isOwn } = this.#o;
     for (const [task, { value }] of view.tasks) {
-      if (alive.has(value.node)) continue;
-      await ledger.moveTask(task, node, { signal });
-      logger.warn({ component: 'node', task }, `the task moves here: node ${value.node} is gone`);
+      const { running } = value;
+      if (running?.node !== node || isOwn(running.run)) continue;
+      const run = await ledger.run(running.run, { signal });
+      if (!run || run.endedAtMs !== undefined) continue;
+      await ledger.interrupt(run, `node ${node} went away during the run`, { signal });
+      logger.warn({ component: 'node', task, run: run.id }, `run ${run.id} was interrupted; it goes on`);
     }
   }
 }

@@ -14,7 +14,7 @@ import { BehindAlerts } from './behind-alerts.ts';
 import { freshnessQuestion } from './freshness.ts';
 import { Poke } from './poke.ts';
 import type { RunLogs } from './run-log.ts';
-import { type Schedules, scheduleState, scheduleText } from './schedules.ts';
+import { adopted, type Schedules, scheduleState, scheduleText } from './schedules.ts';
 import type { Ending, Service } from './supervisor.ts';
 
 export interface TaskKeeperOptions {
@@ -51,6 +51,9 @@ export class TaskKeeper implements Service {
   readonly #poke = new Poke();
   readonly #trimmedAt = new Map<string, number>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  #objectsChanged = true;
+  /** Tasks whose records have changed since they were looked at. */
+  readonly #changed = new Set<string>();
 
   constructor(options: TaskKeeperOptions) {
     this.#o = options;
@@ -59,12 +62,18 @@ export class TaskKeeper implements Service {
 
   async run({ drain }: Ending): Promise<void> {
     const { view, clock } = this.#o;
-    const stopListening = view.onChange(({ objects }) => objects && this.#poke.now());
+    const stopListening = view.onChange(({ objects, tasks }) => {
+      for (const task of tasks) this.#changed.add(task);
+      if (objects) this.#objectsChanged = true;
+      if (objects || tasks.size > 0) this.#poke.now();
+    });
     try {
       while (!drain.aborted) {
-        await this.keepUp({ signal: drain });
+        await this.#takeUpRuns({ signal: drain });
+        if (this.#objectsChanged) await this.keepUp({ signal: drain });
         if (clock.elapsed() - this.#lookedAtMs >= lookEveryMs) {
           this.#lookedAtMs = clock.elapsed();
+          await this.keepUp({ signal: drain });
           await this.#lookAround({ signal: drain });
         }
         await this.#poke.sleep(clock, lookEveryMs, { signal: drain });
@@ -74,24 +83,41 @@ export class TaskKeeper implements Service {
     }
   }
 
-  /** Every declared task has a record, and only they are alive. */
+  /** The records say what is declared. Those of other nodes that live are theirs to keep. */
   async keepUp(o: Sig): Promise<void> {
-    const { view, ledger, schedules, node, logger } = this.#o;
+    const { view, ledger, schedules, logger } = this.#o;
+    this.#objectsChanged = false;
     const { tasks } = view.objects.value;
     schedules.keepOnly(tasks);
-    for (const [task, spec] of Object.entries(tasks)) {
-      const known = view.task(task)?.value;
-      if (!known || known.removedAtMs !== undefined) {
-        const as = { schedule: scheduleText(spec), disabled: spec.disabled ?? false };
-        await ledger.adoptTask(task, node, { ...o, as });
-      } else if (this.#isOutdated(known, spec)) await this.#bringUpToDate(task, spec, o);
-      if (known && behindOnly(known, spec.destinations) !== known)
-        await ledger.amend(task, (record) => ({ record: behindOnly(record, spec.destinations) }), o);
-    }
     for (const [task, { value }] of view.tasks) {
-      if (Object.hasOwn(tasks, task) || value.removedAtMs !== undefined) continue;
-      await ledger.abandonTask(task, o);
-      logger.info({ component: this.name, task }, 'the task is no longer declared');
+      if (!this.#isMine(value)) continue;
+      const spec = tasks[task];
+      if (!spec) {
+        if (value.removedAtMs !== undefined) continue;
+        await ledger.abandonTask(task, o);
+        logger.info({ component: this.name, task }, 'the task is no longer declared');
+      } else if (value.removedAtMs !== undefined) {
+        await ledger.reviveTask(task, adopted(spec), o);
+      } else {
+        if (this.#isOutdated(value, spec)) await this.#bringUpToDate(task, spec, o);
+        if (behindOnly(value, spec.destinations) !== value)
+          await ledger.amend(task, (record) => ({ record: behindOnly(record, spec.destinations) }), o);
+      }
+    }
+  }
+
+  #isMine({ node }: TaskRecord): boolean {
+    return node === this.#o.node || !this.#o.view.nodes.has(node);
+  }
+
+  /** Runs that were created for this node: asked for at another one, or taken by an answer that was lost. */
+  async #takeUpRuns(o: Sig): Promise<void> {
+    const { view, node, isOwn } = this.#o;
+    const changed = [...this.#changed];
+    this.#changed.clear();
+    for (const task of changed) {
+      const running = view.task(task)?.value.running;
+      if (running?.node === node && !isOwn(running.run)) await this.#takeUp(task, running.run, o);
     }
   }
 
@@ -108,8 +134,7 @@ export class TaskKeeper implements Service {
         if (!this.#isOutdated(record, spec)) return { record };
         const nowMs = clock.now();
         const settledMs = settleTo(schedules.of(task, spec), scheduleState(record, spec), nowMs);
-        const as = { schedule: scheduleText(spec), disabled: spec.disabled ?? false };
-        return { record: { ...record, ...as, sinceMs: nowMs, settledMs } };
+        return { record: { ...record, ...adopted(spec), sinceMs: nowMs, settledMs } };
       },
       o,
     );
@@ -119,8 +144,8 @@ export class TaskKeeper implements Service {
     const { view, node, clock, ledger, logs } = this.#o;
     for (const [task, known] of view.tasks) {
       const { value } = known;
-      if (value.node !== node) continue;
-      if (value.running) await this.#takeUp(task, value.running.run, o);
+      if (value.running?.node === node) await this.#takeUp(task, value.running.run, o);
+      if (!this.#isMine(value)) continue;
       const spec = view.objects.value.tasks[task];
       if (spec) await this.#judge(task, spec, value, o);
       if (spec) await this.#behind.judge(task, spec, value, o);

@@ -22,6 +22,9 @@ export interface TaskSchedulerOptions {
 /** After another node was first: until the record is looked at again. */
 const conflictWaitMs = 250;
 
+/** After the store did not answer, or did not take it now. */
+const storeWaitMs = 2_000;
+
 /** Takes what falls due of the tasks that this node is responsible for. */
 export class TaskScheduler implements Service {
   readonly name = 'scheduler';
@@ -107,9 +110,11 @@ export class TaskScheduler implements Service {
     } catch (caught) {
       const error = HoldfastError.from(caught);
       // Someone else has changed the record. The watch brings it, or has brought it in the meantime: asked again soon,
-      // for nothing else may ever say that it is there.
-      if (error.code !== 'conflict') throw error;
-      this.#wakeAtMs.set(task, clock.now() + conflictWaitMs);
+      // for nothing else may ever say that it is there. A store that does not answer holds up this task alone: others
+      // may go on without it.
+      if (error.code === 'conflict') this.#wakeAtMs.set(task, clock.now() + conflictWaitMs);
+      else if (error.retryable && !o.signal.aborted) this.#wakeAtMs.set(task, clock.now() + storeWaitMs);
+      else throw error;
     }
   }
 

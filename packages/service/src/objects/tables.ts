@@ -105,6 +105,7 @@ function taskTable(rules: ScheduleRules) {
       ['whole', 'stream'],
       'whether a backup lies whole in staging before it is pushed, or passes through: for disks that are smaller than it',
     ).exactOptional(),
+    nodes: nodePreference.exactOptional(),
   };
   const blackoutProblem = asProblem(rules.assertBlackout ?? (() => undefined));
   return group(shape, 'An ongoing backup task').superRefine((task, context) => {
@@ -123,6 +124,26 @@ function taskTable(rules: ScheduleRules) {
     }
   });
 }
+
+const nodePreference = group(
+  {
+    prefer: objectName('the node that runs the task whenever it is alive').exactOptional(),
+    pin: flag('no other node runs it, even if that means that none does').exactOptional(),
+    tags: list(objectName('a tag'), {
+      help: 'what a node must have, all of them, to run the task',
+      label: 'list of names',
+      expected: 'tags',
+    }).exactOptional(),
+  },
+  'Which nodes may run the task, and which rather',
+).superRefine(({ prefer, pin }, context) => {
+  if (!pin || prefer !== undefined) return;
+  context.addIssue({
+    code: 'custom',
+    path: ['prefer'],
+    message: 'is missing: expected the node to pin the task to',
+  });
+});
 
 const weekdays = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'] as const;
 

@@ -9,10 +9,10 @@ import {
   type Revision,
   type Session,
   type Sig,
-  storeLimits,
   type Transaction,
   throwIfAborted,
 } from '@holdfast/core';
+import { checkLimits } from './check-limits.ts';
 import { MemoryClusterTable, type Waiter } from './memory-cluster-table.ts';
 
 export interface MemoryClusterStoreOptions {
@@ -199,25 +199,5 @@ class MemorySession implements Session {
   #end(): void {
     this.#o.table.endSession(this.id);
     this.#o.over();
-  }
-}
-
-/** As every store does it; written once more, since a fake must not share a real one's mistakes. */
-function checkLimits({ checks = [], puts = [], deletes = [] }: Transaction): void {
-  const changed = [...puts.map(({ key }) => key), ...deletes];
-  const refuse = (what: string): never => {
-    throw new HoldfastError('config_invalid', what);
-  };
-  if (Math.max(checks.length, changed.length) > storeLimits.operationsMax) refuse('too many operations');
-  if (new Set(changed).size < changed.length) refuse('a key is changed twice');
-  for (const key of [...checks.map((check) => check.key), ...changed]) {
-    if (key === '' || !key.isWellFormed() || Buffer.byteLength(key) > storeLimits.keyBytesMax) {
-      refuse(`not a key: ${key}`);
-    }
-  }
-  for (const { key, value } of puts) {
-    if (!value.isWellFormed() || Buffer.byteLength(value) > storeLimits.valueBytesMax) {
-      refuse(`not a value: that of ${key}`);
-    }
   }
 }

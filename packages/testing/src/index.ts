@@ -44,6 +44,9 @@ export { type ProxyMode, TcpProxy, type TcpProxyOptions } from './faults/tcp-pro
 export { type AzuriteOptions, startAzurite } from './servers/azurite.ts';
 export { AzuriteServer } from './servers/azurite-server.ts';
 export { ColdS3Proxy, startColdS3Proxy, type ThawRequest } from './servers/cold-s3-proxy.ts';
+export { type EtcdOptions, startEtcd } from './servers/etcd.ts';
+export { EtcdCluster } from './servers/etcd-cluster.ts';
+export { EtcdMember } from './servers/etcd-member.ts';
 export { freePort } from './servers/free-port.ts';
 export { FtpStub, type FtpStubBehaviour } from './servers/ftp-stub.ts';
 export { findPostgres, newestPostgres, type PostgresInstallation } from './servers/postgres-installation.ts';

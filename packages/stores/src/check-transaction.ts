@@ -3,7 +3,8 @@ import { HoldfastError, storeLimits, type Transaction } from '@holdfast/core';
 /** Refuses, before anything is done, what some store might not take. */
 export function checkTransaction({ checks = [], puts = [], deletes = [] }: Transaction): void {
   const changed = [...puts.map(({ key }) => key), ...deletes];
-  const { operationsMax, valueBytesMax } = storeLimits;
+  const { operationsMax, valueBytesMax, transactionBytesMax } = storeLimits;
+  let transactionBytes = 0;
   if (checks.length > operationsMax || changed.length > operationsMax) {
     throw new HoldfastError(
       'config_invalid',
@@ -11,10 +12,10 @@ export function checkTransaction({ checks = [], puts = [], deletes = [] }: Trans
       { hint: 'divide it into several' },
     );
   }
-  for (const { key } of checks) checkKey(key);
+  for (const { key } of checks) transactionBytes += checkKey(key);
   const seen = new Set<string>();
   for (const key of changed) {
-    checkKey(key);
+    transactionBytes += checkKey(key);
     if (seen.has(key)) throw new HoldfastError('config_invalid', `a transaction changes ${key} twice`);
     seen.add(key);
   }
@@ -32,12 +33,21 @@ export function checkTransaction({ checks = [], puts = [], deletes = [] }: Trans
         `the value of ${key} has ${bytes} bytes; ${valueBytesMax} are the most`,
       );
     }
+    transactionBytes += bytes;
+  }
+  if (transactionBytes > transactionBytesMax) {
+    throw new HoldfastError(
+      'config_invalid',
+      `a transaction of ${transactionBytes} bytes; ${transactionBytesMax} are the most`,
+      { hint: 'divide it into several' },
+    );
   }
 }
 
-function checkKey(key: string): void {
+/** The bytes of a key that may be one. */
+function checkKey(key: string): number {
   const bytes = Buffer.byteLength(key);
-  if (bytes > 0 && bytes <= storeLimits.keyBytesMax && key.isWellFormed()) return;
+  if (bytes > 0 && bytes <= storeLimits.keyBytesMax && key.isWellFormed()) return bytes;
   const why =
     bytes === 0
       ? 'a key is empty'

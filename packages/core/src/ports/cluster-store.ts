@@ -89,6 +89,8 @@ export interface Session extends AsyncDisposable {
 export const storeLimits = {
   /** Checks, and puts with deletes, of one transaction. */
   operationsMax: 120,
+  /** The keys of all checks, puts and deletes of one transaction, with the values. */
+  transactionBytesMax: 1.25 * 1024 * 1024,
   valueBytesMax: 1024 * 1024,
   keyBytesMax: 512,
 } as const;

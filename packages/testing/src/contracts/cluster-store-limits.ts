@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { keysOf, never, type OpenClusterStore, readValue } from './cluster-store-harness.ts';
 
 const signal = never;
-const { operationsMax, valueBytesMax, keyBytesMax } = storeLimits;
+const { operationsMax, transactionBytesMax, valueBytesMax, keyBytesMax } = storeLimits;
 
 function numbered<T>(count: number, make: (key: string) => T): T[] {
   return Array.from({ length: count }, (_, index) => make(`k/${String(index).padStart(4, '0')}`));
@@ -11,6 +11,29 @@ function numbered<T>(count: number, make: (key: string) => T): T[] {
 
 const putOf = (key: string): { key: string; value: string } => ({ key, value: 'x' });
 const absent = (key: string): { key: string; revision: 'absent' } => ({ key, revision: 'absent' });
+
+/** So many bytes with the keys `big` and `rest`. */
+function puttingBytes(bytes: number): Transaction {
+  const rest = bytes - valueBytesMax - 'bigrest'.length;
+  return {
+    puts: [
+      { key: 'big', value: 'v'.repeat(valueBytesMax) },
+      { key: 'rest', value: 'v'.repeat(rest) },
+    ],
+  };
+}
+
+/** As many operations as there may be, with keys of the greatest length, and values that leave no byte to spare. */
+function fullTransaction(): Transaction {
+  const keys = numbered(operationsMax, (key) => key.padEnd(keyBytesMax, '-'));
+  const left = transactionBytesMax - 2 * operationsMax * keyBytesMax;
+  const each = Math.floor(left / operationsMax);
+  const puts = keys.map((key, index) => ({
+    key,
+    value: 'v'.repeat(index === 0 ? left - each * (operationsMax - 1) : each),
+  }));
+  return { checks: keys.map(absent), puts };
+}
 
 /** What every store takes, and what it refuses with `config_invalid` before anything is done. */
 export function describeStoreLimits(open: OpenClusterStore): void {
@@ -37,6 +60,15 @@ export function describeStoreLimits(open: OpenClusterStore): void {
       }
     });
 
+    test('the largest transaction is taken, whatever it is made of', async () => {
+      await using harness = await open();
+      const store = await harness.handle();
+      await store.transact(fullTransaction(), { signal });
+      expect(await keysOf(store, 'k/')).toHaveLength(operationsMax);
+      await store.transact(puttingBytes(transactionBytesMax), { signal });
+      expect(await keysOf(store)).toEqual(['big', ...(await keysOf(store, 'k/')), 'rest']);
+    });
+
     const tooLongKey = `${'é'.repeat(keyBytesMax / 2)}x`;
     const refused: Readonly<Record<string, Transaction>> = {
       'too many checks': { checks: numbered(operationsMax + 1, absent), puts: [putOf('k')] },
@@ -48,6 +80,7 @@ export function describeStoreLimits(open: OpenClusterStore): void {
       'too long a value': {
         puts: [putOf('k'), { key: 'there', value: `${'é'.repeat(valueBytesMax / 2)}x` }],
       },
+      'too many bytes together': puttingBytes(transactionBytesMax + 1),
       'too long a key to put': { puts: [putOf('k'), putOf(tooLongKey)] },
       'too long a key to delete': { puts: [putOf('k')], deletes: [tooLongKey] },
       'too long a key to check': { puts: [putOf('k')], checks: [absent(tooLongKey)] },

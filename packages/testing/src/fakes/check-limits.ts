@@ -18,4 +18,7 @@ export function checkLimits({ checks = [], puts = [], deletes = [] }: Transactio
       refuse(`not a value: that of ${key}`);
     }
   }
+  const texts = [...checks.map((check) => check.key), ...changed, ...puts.map(({ value }) => value)];
+  const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0);
+  if (bytes > storeLimits.transactionBytesMax) refuse('too many bytes');
 }

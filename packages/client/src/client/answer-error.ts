@@ -1,4 +1,5 @@
 import { type ErrorCode, errorCodes, HoldfastError } from '@holdfast/core';
+import { Unanswered } from './unanswered.ts';
 
 /** The error that a server answered with. A code of a newer server counts by its status. */
 export function answerError(status: number, text: string, server: string): HoldfastError {
@@ -23,15 +24,35 @@ function errorOf(text: string): Record<string, unknown> | undefined {
 /** Something between us and the server, or something else altogether, has answered. */
 export function foreignAnswer(status: number, server: string): HoldfastError {
   const code = [502, 503, 504].includes(status) ? 'unavailable' : 'precondition_failed';
-  return new HoldfastError(code, `what answers at ${server} (status ${status}) is not a Holdfast node`, {
-    hint: 'is the address right, and is a proxy in between',
-  });
+  const error = new HoldfastError(
+    code,
+    `what answers at ${server} (status ${status}) is not a Holdfast node`,
+    { hint: 'is the address right, and is a proxy in between' },
+  );
+  // A proxy that found nobody, or no end of an answer.
+  return code === 'unavailable' ? new Unanswered(error, true) : error;
 }
 
 const startHint = 'start it with holdfast start, or name another with --server';
 
 /** What `fetch` and `node:https` throw: the one translator of this package, along the chain of causes. */
-export function connectionError(caught: unknown, server: string): HoldfastError {
+export function connectionError(caught: unknown, server: string): Unanswered {
+  const isSent = !neverSent.test(codeOf(caught)) && deepestOf(caught) !== badPort;
+  return new Unanswered(explained(caught, server), isSent);
+}
+
+/** Without a connection, no request. */
+const neverSent =
+  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT)$|CERT|SELF_SIGNED|UNABLE_TO_|ISSUER|^EPROTO|^ERR_SSL_/;
+
+const badPort = 'bad port';
+
+function deepestOf(caught: unknown): string {
+  const deepest = causesOf(caught).at(-1);
+  return deepest instanceof Error ? deepest.message : String(deepest);
+}
+
+function explained(caught: unknown, server: string): HoldfastError {
   const code = codeOf(caught);
   const details = { cause: caught };
   if (/CERT|SELF_SIGNED|UNABLE_TO_|ISSUER/.test(code)) {
@@ -52,9 +73,8 @@ export function connectionError(caught: unknown, server: string): HoldfastError 
       hint: startHint,
     });
   }
-  const deepest = causesOf(caught).at(-1);
-  const what = code || (deepest instanceof Error ? deepest.message : String(deepest));
-  if (what === 'bad port') {
+  const what = code || deepestOf(caught);
+  if (what === badPort) {
     return new HoldfastError(
       'config_invalid',
       `${server} has a port that fetch, as browsers do, never speaks to`,

@@ -12,11 +12,12 @@ import type { ApiEvent } from '../contract/views.ts';
 import { Connection, type Fetch, type Given } from './connection.ts';
 import { httpsFetch } from './https-fetch.ts';
 import { readEvents } from './read-events.ts';
+import { Servers } from './servers.ts';
 import { splitLines } from './split-lines.ts';
-import { serverUrl } from './url.ts';
+import { serverUrls } from './url.ts';
 
 export interface ClientOptions {
-  /** `http://127.0.0.1:6362` */
+  /** `http://127.0.0.1:6362`, or several of one cluster: `http://a:6362,b:6362`. */
   readonly url: string;
   readonly token?: Secret | undefined;
   /** Certificates (PEM) of an authority to trust besides the usual ones. */
@@ -38,28 +39,30 @@ export type ClientCalls = {
 const silenceMs = 45_000;
 
 /**
- * A node's API. Errors are HoldfastErrors with the code and hint that the node gave; a node that cannot be reached is
- * `unavailable`. Nothing is tried again: the caller knows what may be.
+ * A node's API, or that of a cluster by several of its nodes. Errors are HoldfastErrors with the code and hint that the
+ * node gave; a node that cannot be reached is `unavailable`, once none of those that are named can be. Nothing is asked
+ * twice that may have been done: the caller knows what may be.
  */
-export class Client extends (callsByRoute() as new (connection: Connection) => ClientCalls) {
-  readonly #connection: Connection;
+export class Client extends (callsByRoute() as new (servers: Servers) => ClientCalls) {
+  readonly #servers: Servers;
 
   /** @throws HoldfastError config_invalid */
   constructor(options: ClientOptions) {
-    const connection = new Connection({
-      url: serverUrl(options.url, options.token !== undefined),
+    const settings = {
       token: options.token,
       fetch: options.fetch ?? (options.ca === undefined ? fetch : httpsFetch(options.ca)),
       clock: options.clock ?? new SystemClock(),
       timeoutMs: options.timeoutMs ?? 60_000,
-    });
-    super(connection);
-    this.#connection = connection;
+    };
+    const urls = serverUrls(options.url, options.token !== undefined);
+    const servers = new Servers(urls.map((url) => new Connection({ ...settings, url })));
+    super(servers);
+    this.#servers = servers;
   }
 
-  /** As people name the server. */
+  /** As people name the server; of several, the one that has answered last. */
   get server(): string {
-    return this.#connection.server;
+    return this.#servers.server;
   }
 
   /**
@@ -68,9 +71,7 @@ export class Client extends (callsByRoute() as new (connection: Connection) => C
    */
   async *events(o: Sig): AsyncGenerator<ApiEvent & { readonly id: string }, void, void> {
     const route = { ...contract.streamEvents, name: 'streamEvents' as const };
-    for await (const { id, name, data } of readEvents(
-      linesOf(this.#connection, route, { signal: o.signal }),
-    )) {
+    for await (const { id, name, data } of readEvents(linesOf(this.#servers, route, { signal: o.signal }))) {
       // A newer node has events that we know nothing of.
       const known = route.response.options.some((option) => option.shape.kind.value === name);
       if (known) yield { id, ...parsed(route.response, data, this.server) };
@@ -84,30 +85,30 @@ export class Client extends (callsByRoute() as new (connection: Connection) => C
 /** A class whose objects have a method for each route: the table says which. */
 function callsByRoute(): unknown {
   return class {
-    constructor(connection: Connection) {
+    constructor(servers: Servers) {
       for (const route of routes) {
         if (route.kind === 'events') continue;
-        Object.defineProperty(this, route.name, { value: (o: Given) => call(connection, route, o) });
+        Object.defineProperty(this, route.name, { value: (o: Given) => call(servers, route, o) });
       }
     }
   };
 }
 
-function call(connection: Connection, route: NamedRoute, o: Given): unknown {
-  if (route.kind === 'lines') return documentLines(connection, route, o);
-  return connection
+function call(servers: Servers, route: NamedRoute, o: Given): unknown {
+  if (route.kind === 'lines') return documentLines(servers, route, o);
+  return servers
     .text(route, o)
-    .then((text) => (route.kind === 'text' ? text : parsed(route.response, text, connection.server)));
+    .then((text) => (route.kind === 'text' ? text : parsed(route.response, text, servers.server)));
 }
 
-async function* documentLines(connection: Connection, route: NamedRoute, o: Given): AsyncGenerator<unknown> {
-  for await (const line of linesOf(connection, route, o)) {
-    if (line !== '') yield parsed(route.response, line, connection.server);
+async function* documentLines(servers: Servers, route: NamedRoute, o: Given): AsyncGenerator<unknown> {
+  for await (const line of linesOf(servers, route, o)) {
+    if (line !== '') yield parsed(route.response, line, servers.server);
   }
 }
 
-async function* linesOf(connection: Connection, route: NamedRoute, o: Given): AsyncGenerator<string> {
-  const stream = await connection.stream(route, o);
+async function* linesOf(servers: Servers, route: NamedRoute, o: Given): AsyncGenerator<string> {
+  const { connection, stream } = await servers.stream(route, o);
   const { clock, server } = connection;
   const lines = splitLines(stream, { clock, silenceMs, server, signal: o.signal });
   // Step by step, so that only what the connection does is translated, not what the caller does with it.
@@ -117,6 +118,9 @@ async function* linesOf(connection: Connection, route: NamedRoute, o: Given): As
       if (done) return;
       yield value;
     }
+  } catch (error) {
+    if (!o.signal.aborted) servers.leave(connection);
+    throw error;
   } finally {
     await lines.return();
   }

@@ -2,6 +2,7 @@ import { type Clock, deadline, HoldfastError, type Secret, throwIfAborted } from
 import type { NamedRoute } from '../contract/contract.ts';
 import { answerError, connectionError } from './answer-error.ts';
 import { buildRequest } from './build-request.ts';
+import { Unanswered } from './unanswered.ts';
 
 /** The part of `fetch` that is used. */
 export type Fetch = (
@@ -23,6 +24,9 @@ export interface ConnectionOptions {
   /** Until an answer has come whole; of streams: until anything has come. */
   readonly timeoutMs: number;
 }
+
+/** On answers of a server that stops, and has not begun with what it was asked for. */
+export const notBegunHeader = 'holdfast-not-begun';
 
 export const answerBytesMax = 64 * 1024 * 1024;
 
@@ -48,27 +52,43 @@ export class Connection {
   }
 
   /** The whole answer as text, with a status that the route has for good answers. */
-  async text(route: NamedRoute, given: Given): Promise<string> {
-    const { clock, timeoutMs } = this.#options;
+  async text(route: NamedRoute, given: Given, o: Limit = {}): Promise<string> {
+    const { clock } = this.#options;
+    const { timeoutMs = this.#options.timeoutMs } = o;
     // A long poll may take as long as it asked for.
     const waitMs = typeof given.wait === 'string' ? Number.parseInt(given.wait, 10) * 1000 : 0;
     using limit = deadline(clock, timeoutMs + waitMs, `the answer of ${this.server}`);
     const signal = AbortSignal.any([given.signal, limit.signal]);
-    return await this.translated(signal, async () => {
-      const response = await this.#send(route, given, signal);
-      return await bodyText(response, this.server);
-    });
+    return await this.#within(limit.signal, given, () =>
+      this.translated(signal, async () => {
+        const response = await this.#send(route, given, signal);
+        return await bodyText(response, this.server);
+      }),
+    );
   }
 
   /** The answer's body as it comes; the caller reads it inside `translated`. */
-  async stream(route: NamedRoute, given: Given): Promise<ReadableStream<Uint8Array>> {
-    using limit = deadline(this.#options.clock, this.#options.timeoutMs, `the answer of ${this.server}`);
+  async stream(route: NamedRoute, given: Given, o: Limit = {}): Promise<ReadableStream<Uint8Array>> {
+    const { timeoutMs = this.#options.timeoutMs } = o;
+    using limit = deadline(this.#options.clock, timeoutMs, `the answer of ${this.server}`);
     // The limit is for the beginning: what aborts later is the caller's signal alone.
     const opening = AbortSignal.any([given.signal, limit.signal]);
-    return await this.translated(opening, async () => {
-      const response = await this.#send(route, given, opening);
-      return response.body ?? new Blob([]).stream();
-    });
+    return await this.#within(limit.signal, given, () =>
+      this.translated(opening, async () => {
+        const response = await this.#send(route, given, opening);
+        return response.body ?? new Blob([]).stream();
+      }),
+    );
+  }
+
+  /** What took too long, though the caller still waits, was not answered; nobody knows whether it was done. */
+  async #within<T>(limit: AbortSignal, { signal }: Given, work: () => Promise<T>): Promise<T> {
+    try {
+      return await work();
+    } catch (caught) {
+      if (limit.aborted && !signal.aborted) throw new Unanswered(HoldfastError.from(limit.reason), true);
+      throw caught;
+    }
   }
 
   /** Runs what talks to the server: an abort rejects with its reason, what went wrong underneath with ours. */
@@ -103,8 +123,14 @@ export class Connection {
     if (response.status === route.otherStatus?.status && !text.startsWith('{"error"')) {
       return new Response(text, { status: response.status });
     }
-    throw answerError(response.status, text, this.server);
+    const error = answerError(response.status, text, this.server);
+    throw response.headers.has(notBegunHeader) ? new Unanswered(error, false) : error;
   }
+}
+
+interface Limit {
+  /** Instead of the connection's own. */
+  readonly timeoutMs?: number;
 }
 
 export type Given = Readonly<Record<string, unknown>> & { readonly signal: AbortSignal };

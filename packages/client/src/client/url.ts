@@ -1,5 +1,32 @@
 import { HoldfastError } from '@holdfast/core';
 
+const portDefault = 6362;
+const serversMax = 50;
+
+/**
+ * Addresses of servers of one cluster, checked: one, or several with commas between. From the second on, what has no
+ * scheme has that of the first, and without a port the usual one of nodes.
+ *
+ * @throws HoldfastError config_invalid
+ */
+export function serverUrls(text: string, withToken: boolean): readonly URL[] {
+  const [first = '', ...others] = text.split(',').map((part) => part.trim());
+  if (others.length >= serversMax)
+    throw new HoldfastError('config_invalid', `more than ${serversMax} servers are named`);
+  const urls = [serverUrl(first, withToken)];
+  const { protocol } = urls[0] as URL;
+  for (const other of others) urls.push(serverUrl(withDefaults(other, protocol), withToken));
+  return urls.filter((url, at) => urls.findIndex(({ href }) => href === url.href) === at);
+}
+
+/** `b` -> `https://b:6362` */
+function withDefaults(text: string, protocol: string): string {
+  if (text === '' || /^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return text;
+  return /^(?:\[[^\]]*\]|[^:/]+)$/.test(text)
+    ? `${protocol}//${text}:${portDefault}`
+    : `${protocol}//${text}`;
+}
+
 /** A server's address, checked: no credentials, no query; a token goes in the clear to this machine only. */
 export function serverUrl(text: string, withToken: boolean): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined;

@@ -1,6 +1,6 @@
 import { maxHeaderSize, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
-import { routes } from '@holdfast/client';
+import { notBegunHeader, routes } from '@holdfast/client';
 import { HoldfastError, nearestOf, type Secret } from '@holdfast/core';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
 import type { Logger } from 'pino';
@@ -56,7 +56,10 @@ export function createApp(options: AppOptions): FastifyInstance {
   });
   app.addHook('onRequest', async (request, reply) => {
     reply.headers(securityHeaders);
-    if (draining.aborted) throw draining.reason;
+    if (draining.aborted) {
+      reply.header(notBegunHeader, 'true');
+      throw draining.reason;
+    }
     if (!(request.routeOptions.config as { open?: boolean } | undefined)?.open) admission.check(request.raw);
     const type = request.headers['content-type'] ?? '';
     if (!request.is404 && request.method !== 'GET' && !/^application\/json\s*(?:;|$)/i.test(type))

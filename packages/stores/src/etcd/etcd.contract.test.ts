@@ -1,11 +1,11 @@
-import { describeClusterStore, type EtcdCluster, startEtcd } from '@holdfast/testing';
+import { describeClusterStore } from '@holdfast/testing';
 import { afterAll, beforeAll } from 'vitest';
-import { etcdHarness } from './etcd-store.fixture.ts';
+import { etcdHarness, type SecureEtcd, secureEtcd } from './etcd-store.fixture.ts';
 
-let etcd: EtcdCluster;
+let secure: SecureEtcd;
 beforeAll(async () => {
-  etcd = await startEtcd();
+  secure = await secureEtcd();
 });
-afterAll(() => etcd[Symbol.asyncDispose]());
+afterAll(() => secure[Symbol.asyncDispose]());
 
-describeClusterStore('etcd', async () => etcdHarness(etcd));
+describeClusterStore('etcd', async () => etcdHarness(secure.etcd, secure.options));

@@ -12,6 +12,8 @@ export const actions: Readonly<Record<string, () => Promise<Action>>> = {
   export: async () => (await import('./commands/objects.ts')).runExport as Action,
   run: async () => (await import('./commands/run.ts')).runRun as Action,
   tasks: async () => (await import('./commands/tasks.ts')).runTasks as Action,
+  nodes: async () => (await import('./commands/nodes.ts')).runNodes as Action,
+  'nodes drain': async () => (await import('./commands/nodes.ts')).runNodesDrain as Action,
   status: async () => (await import('./commands/status.ts')).runStatus as Action,
   destinations: async () => (await import('./commands/destinations.ts')).runDestinations as Action,
   history: async () => (await import('./commands/history.ts')).runHistory as Action,

@@ -244,6 +244,101 @@ it('tasks TASK shows one, with its next and recent runs', async () => {
     expect(out).toContain(part);
 });
 
+it('tasks TASK says who makes the incrementals, and that a task without a node has nobody', async () => {
+  const [{ output }] = contract.getTask.examples;
+  expect((await holdfast(['tasks', 'orders'])).out).toContain('by node-a, of 20261120T140000Z-node-a-g3\n');
+  const { node: _node, owner, ...rest } = output;
+  const nobody = {
+    ...rest,
+    owner,
+    nodeReason: 'no node has the tag db',
+    notSuitable: { since: '2026-11-21T06:59:00.000Z', reason: 'node-a is not alive' },
+  };
+  await using asking = await ExampleNode.start({ getTask: [nobody], listTasks: [[nobody]] });
+  const { out } = await holdfast(['tasks', 'orders'], asking);
+  expect(out).toContain('nobody: no node has the tag db\n');
+  expect(out).toContain('since 2026-11-21T06:59:00.000Z (1 min ago): node-a is not alive\n');
+  expect(out).toContain('; nobody is responsible, and makes a full first\n');
+  expect((await holdfast(['tasks'], asking)).out).toMatch(/ nobody$/m);
+});
+
+it('tasks --why tells what was decided, as sentences, newest last', async () => {
+  const { code, out } = await holdfast(['tasks', '--why', 'orders']);
+  expect(node.asked[0]?.path).toBe('/v1/tasks/orders/decisions');
+  expect({ code, out }).toEqual({
+    code: 0,
+    out:
+      '2026-11-20T14:00:00.000Z  node-b: node-b gets the task (generation 2): the task prefers node-b\n' +
+      '2026-11-20T15:10:00.000Z  node-a: node-b cannot run the task (generation 2): node-b is not alive\n' +
+      '2026-11-20T15:10:30.000Z  node-a: the task moves to node-a (generation 3): it has had the task since 2026-11-20 and is alive\n',
+  });
+});
+
+it('tasks --why is about one task', async () => {
+  const { code, err } = await holdfast(['tasks', '--why']);
+  expect(code).toBe(2);
+  expect(err).toContain('hint: holdfast tasks --why TASK');
+  expect(node.asked).toEqual([]);
+});
+
+it('nodes shows who is alive, what each has and does, and what is wrong', async () => {
+  const [a, b] = contract.listNodes.examples[0].output;
+  const gone = {
+    ...b,
+    name: 'node-c',
+    alive: false,
+    draining: true,
+    tasks: 3,
+    problem: 'node-c is not alive',
+  };
+  const away = { ...b, clockOffsetMs: -7_000 };
+  await using asking = await ExampleNode.start({ listNodes: [[a, away, gone]] });
+  const { code, out } = await holdfast(['nodes'], asking);
+  const lines = out.split('\n');
+  expect(code).toBe(0);
+  expect(lines[0]).toMatch(/^NODE +STATE +TASKS +OWNS +RUNS +STARTED +CLOCK +VERSION +TAGS$/);
+  expect(lines[1]).toMatch(/^node-a +alive +1 +1 +1 of 2 +17 h ago +same +0\.1\.0 +db$/);
+  expect(lines[2]).toMatch(/^node-b +alive +0 +0 +- +16 h 57 min ago +7\.0 s behind +0\.1\.0$/);
+  expect(lines[3]).toMatch(/^node-c +gone, drains +3 /);
+  expect(lines[4]).toContain('node-a: orders full: reading 41 %');
+  expect(out).toContain('node-b: node-b could not be asked: nothing answers');
+  expect(out).toContain('node-c: node-c is not alive\n');
+});
+
+it('nodes drain and its undoing ask for it, with options behind the name', async () => {
+  const drained = await holdfast(['nodes', 'drain', 'node-a', '--json']);
+  expect(JSON.parse(drained.out)).toMatchObject({ name: 'node-a', draining: true });
+  const [, taken] = contract.drainNode.examples;
+  await using asking = await ExampleNode.start({ drainNode: [taken.output] });
+  const undone = await holdfast(['nodes', 'drain', 'node-a', '--undo'], asking);
+  expect(undone.out).toBe('node node-a may have tasks again\n');
+  expect([node.asked[0], asking.asked[0]]).toEqual([
+    { name: 'drainNode', path: '/v1/nodes/node-a/drain', body: { draining: true } },
+    { name: 'drainNode', path: '/v1/nodes/node-a/drain', body: { draining: false } },
+  ]);
+  expect((await holdfast(['nodes', 'drain'])).code).toBe(2);
+  expect((await holdfast(['nodes', 'drian', 'node-a'])).code).toBe(2);
+});
+
+it('run --node asks for a run by that node', async () => {
+  await holdfast(['run', 'orders', '--full', '--node', 'node-b', '--no-wait']);
+  expect(node.asked[0]?.body).toEqual({ scope: 'full', node: 'node-b' });
+});
+
+it('of several servers, one that lives is asked', async () => {
+  const dead = await ExampleNode.start();
+  await dead[Symbol.asyncDispose]();
+  const { code } = await holdfast(['status', '--server', `${dead.url},${node.url}`]);
+  expect({ code, asked: node.asked.length }).toEqual({ code: 0, asked: 1 });
+  const none = await holdfast([
+    'status',
+    '--server',
+    `${dead.url},${dead.url.replace('127.0.0.1', 'localhost')}`,
+  ]);
+  expect(none.code).toBe(3);
+  expect(none.err).toContain('[unavailable] none of the 2 servers can be asked: ');
+});
+
 it('status shows what runs, how far, how fast and how long still', async () => {
   const { out } = await holdfast(['status']);
   expect(out).toContain(

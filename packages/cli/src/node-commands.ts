@@ -4,11 +4,13 @@ import {
   delayOptions,
   destinationsOptions,
   historyOptions,
+  nodesDrainOptions,
   planOptions,
   runOptions,
   serverOptions,
   startOptions,
   statusOptions,
+  tasksOptions,
 } from './node-options.ts';
 
 /** Commands that are a node, or ask one. */
@@ -78,6 +80,10 @@ export const run = {
   examples: [
     { says: 'An incremental where one can be made, else a full', line: 'holdfast run orders' },
     { says: 'A full, without waiting for it', line: 'holdfast run orders --full --no-wait' },
+    {
+      says: 'A full by another node, which changes nothing about who is responsible',
+      line: 'holdfast run orders --full --node node-b',
+    },
   ],
   runs: false,
 } as const satisfies CommandSpec;
@@ -87,17 +93,42 @@ export const tasks = {
   summary: 'list tasks: state, last good backup, freshness, next run',
   description: 'With TASK: all about that one, with its next and its recent runs.',
   operand: { ...task, least: 0 },
-  options: serverOptions,
+  options: tasksOptions,
   examples: [
     { says: 'All of them', line: 'holdfast tasks' },
     { says: 'One of them', line: 'holdfast tasks orders' },
+    { says: 'Why is it on that node?', line: 'holdfast tasks --why orders' },
+  ],
+  runs: false,
+} as const satisfies CommandSpec;
+
+export const nodes = {
+  name: 'nodes',
+  summary: 'list nodes: who is alive, what each has and does, whether its clock is right',
+  description:
+    'TASKS: how many a node is responsible for; OWNS: of how many it may make incrementals. Each node is asked by the one that answers; what keeps it from that is said below.',
+  options: serverOptions,
+  examples: [{ says: 'All of them', line: 'holdfast nodes' }],
+  runs: false,
+} as const satisfies CommandSpec;
+
+export const nodesDrain = {
+  name: 'nodes drain',
+  summary: 'let a node give its tasks away, before maintenance',
+  description:
+    'Other nodes take them, each with a full backup as its next; the node gets none until this is undone, also when it is restarted. What runs there may finish.',
+  operand: { label: 'NODE', least: 1, many: false, url: false, help: 'the name of a node' },
+  options: nodesDrainOptions,
+  examples: [
+    { says: 'Before maintenance', line: 'holdfast nodes drain node-b' },
+    { says: 'After it', line: 'holdfast nodes drain node-b --undo' },
   ],
   runs: false,
 } as const satisfies CommandSpec;
 
 export const status = {
   name: 'status',
-  summary: 'show what the node does: runs with percent, rate and time left, problems',
+  summary: 'show what the cluster does: runs with percent, rate and time left, problems',
   description: 'With --watch it goes on; with --watch --json it prints one JSON document per event.',
   options: statusOptions,
   examples: [
@@ -208,6 +239,8 @@ export const nodeCommands: readonly CommandSpec[] = [
   exportObjects,
   run,
   tasks,
+  nodes,
+  nodesDrain,
   status,
   destinations,
   history,

@@ -6,7 +6,7 @@ export const serverOptions = [
     name: 'server',
     type: 'url',
     label: 'URL',
-    help: 'the node to ask',
+    help: 'the node to ask, or several of one cluster with commas between: the first that lives is asked',
     otherwise: '$HOLDFAST_SERVER, else http://127.0.0.1:6362',
   },
   {
@@ -68,7 +68,24 @@ export const runOptions = [
     excludes: ['incremental'],
     help: 'this task has backups of another database, and that is meant: a full backup',
   },
+  {
+    name: 'node',
+    type: 'task',
+    label: 'NODE',
+    help: 'the node that is to do it; any may make a full, only the one that made the newest full an incremental',
+    otherwise: 'the responsible one',
+  },
   { name: 'no-wait', type: 'flag', help: 'answer as soon as the run has started' },
+  ...serverOptions,
+] as const satisfies readonly OptionSpec[];
+
+export const tasksOptions = [
+  { name: 'why', type: 'flag', help: 'why TASK is on the node that it is on: what was decided, newest last' },
+  ...serverOptions,
+] as const satisfies readonly OptionSpec[];
+
+export const nodesDrainOptions = [
+  { name: 'undo', type: 'flag', help: 'let it have tasks again' },
   ...serverOptions,
 ] as const satisfies readonly OptionSpec[];
 

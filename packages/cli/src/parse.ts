@@ -71,7 +71,9 @@ function addCommand(program: Command, spec: CommandSpec): Command {
   if (second !== undefined) {
     const known = program.commands.find((command) => command.name() === first);
     parent = known ?? program.command(first);
-    if (!known) strict(parent, programHelp, () => undefined);
+    // An option after the second word is that one's, not its parent's.
+    if (known) known.enablePositionalOptions();
+    else strict(parent, programHelp, () => undefined);
   }
   const command = parent.command(second ?? first);
   const { operand } = spec;

@@ -9,6 +9,8 @@ import { bytes, counted, duration } from '../units.ts';
 
 /** A copy's state is asked for this often. */
 const askEveryMs = 500;
+/** A node that does not answer another one for a moment has not forgotten its copies. */
+const missesMax = 20;
 
 /** By URLs in a process of its own; by declared names on a node. */
 export async function runCopy(call: Call<typeof copy>, context: Context): Promise<number> {
@@ -78,6 +80,7 @@ async function copyByNames({ values }: Call<typeof copy>, context: Context): Pro
 async function untilEnd(client: Client, first: CopyView, context: Context): Promise<CopyView> {
   const { clock, signal } = context;
   const line = context.statusLine();
+  let misses = 0;
   try {
     for (let current = first; ; ) {
       if (current.endedAt !== undefined) return current;
@@ -85,15 +88,16 @@ async function untilEnd(client: Client, first: CopyView, context: Context): Prom
       await clock.sleep(askEveryMs, signal);
       const { copies } = await client.listCopies({ signal });
       const found = copies.find(({ id }) => id === first.id);
-      if (!found)
+      misses = found ? 0 : misses + 1;
+      if (misses > missesMax)
         throw new HoldfastError(
           'unavailable',
-          `the node no longer knows copy ${first.id}: it was restarted`,
+          `node ${first.node} no longer knows copy ${first.id}: it was restarted, or is away`,
           {
             hint: 'a destination that is behind gets its copy by itself; see holdfast destinations',
           },
         );
-      current = found;
+      current = found ?? current;
     }
   } catch (caught) {
     if (!signal.aborted) throw caught;

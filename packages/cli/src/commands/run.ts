@@ -20,11 +20,12 @@ export async function runRun(call: Call<typeof run>, context: Context): Promise<
     signal,
     ...(scope && { scope }),
     ...(values['new-source'] && { newSource: true }),
+    ...(values.node !== undefined && { node: values.node }),
   });
   const { err } = context.terminal;
   if (!context.json) {
     const what = started.already ? 'is running already' : 'has started';
-    err.write(`run ${started.run.id} ${what}: ${started.run.reason}\n`);
+    err.write(`run ${started.run.id} ${what} on ${started.run.node}: ${started.run.reason}\n`);
   }
   if (values['no-wait']) {
     context.answer(started, () => `${started.run.id}\n`);

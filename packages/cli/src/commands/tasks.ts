@@ -1,4 +1,5 @@
-import type { Client, TaskDetail, TaskView } from '@holdfast/client';
+import type { Client, DecisionView, TaskDetail, TaskView } from '@holdfast/client';
+import { HoldfastError } from '@holdfast/core';
 import type { Call } from '../commands.ts';
 import { connect, type ServerValues } from '../connect.ts';
 import type { Context } from '../context.ts';
@@ -11,6 +12,15 @@ export async function runTasks({ values, operands }: Call<typeof tasks>, context
   const { signal } = context;
   const client = await connect(values, context);
   const [name] = operands;
+  if (values.why) {
+    if (name === undefined)
+      throw new HoldfastError('config_invalid', '--why is about one task, and none is named', {
+        hint: 'holdfast tasks --why TASK',
+      });
+    const decisions = await client.listDecisions({ task: name, signal });
+    context.answer(decisions, () => describeDecisions(name, decisions));
+    return 0;
+  }
   if (name !== undefined) {
     const detail = await client.getTask({ task: name, signal });
     context.answer(detail, () => describeTask(detail, context));
@@ -30,7 +40,7 @@ export function taskTable(all: readonly TaskView[], context: Context): string {
     freshnessText(task, context.colors),
     task.lastGood ? relative(task.lastGood.at, nowMs) : 'never',
     task.next ? `${task.next.scope} ${relative(task.next.at, nowMs)}` : '-',
-    task.node ?? '-',
+    task.node ?? 'nobody',
     [...task.warnings, ...(task.lastError ? [task.lastError.message] : [])][0]?.slice(0, 80) ?? '',
   ]);
   const titles = ['TASK', 'STATE', 'FRESHNESS', 'LAST GOOD', 'NEXT', 'NODE', 'NOTE'];
@@ -50,7 +60,11 @@ function describeTask(task: TaskDetail, context: Context): string {
     ['full', task.schedules.full ?? '-'],
     ['incremental', task.schedules.incremental ?? '-'],
     ['time zone', task.schedules.timezone],
-    ['node', `${task.node ?? '-'}: ${task.nodeReason}`],
+    ['node', `${task.node ?? 'nobody'}: ${task.nodeReason}`],
+    ...(task.notSuitable
+      ? [['not suitable', `since ${when(task.notSuitable.since)}: ${task.notSuitable.reason}`] as const]
+      : []),
+    ['incrementals', ownerText(task)],
     ['freshness', `${freshnessText(task, context.colors)}: ${task.freshness.reason}`],
     [
       'last good full',
@@ -67,6 +81,35 @@ function describeTask(task: TaskDetail, context: Context): string {
   for (const next of task.nextRuns) rows.push(['next', `${next.scope}, ${when(next.at)}`]);
   const recent = task.recentRuns.map((run) => `  ${run.createdAt}  ${describeRun(run, context.colors)}`);
   return `${context.colors.bold(task.name)}\n${pairs(rows)}${recent.length === 0 ? '' : `\nrecent runs\n${recent.join('\n')}\n`}`;
+}
+
+/** Who continues which chain. */
+function ownerText({ owner, node }: TaskDetail): string {
+  if (!owner) return 'none before the next full';
+  const next = owner.node === node ? '' : `; ${node ?? 'nobody'} is responsible, and makes a full first`;
+  return `by ${owner.node}, of ${owner.chain}${next}`;
+}
+
+/** `2026-11-20T15:10:30.000Z  node-a: the task moves to node-a (generation 3): node-b is not alive` */
+function describeDecisions(task: string, decisions: readonly DecisionView[]): string {
+  if (decisions.length === 0) return `nothing was decided about task ${task} yet\n`;
+  return decisions
+    .map((decision) => `${decision.at}  ${decision.by}: ${decisionText(decision)}: ${decision.reason}\n`)
+    .join('');
+}
+
+function decisionText({ kind, node = 'nobody', generation }: DecisionView): string {
+  const texts: Readonly<Record<DecisionView['kind'], string>> = {
+    assigned: `${node} gets the task`,
+    'not-suitable': `${node} cannot run the task`,
+    'suitable-again': `${node} can run the task again`,
+    moved: `the task moves to ${node}`,
+    released: 'no node has the task',
+    ownership: `${node} makes the incrementals`,
+    apart: `${node} goes on without the store`,
+    closed: `what ${node} made without the store is not continued`,
+  };
+  return `${texts[kind]} (generation ${generation})`;
 }
 
 export function runPause(call: Call<typeof pause>, context: Context): Promise<number> {
@@ -108,7 +151,10 @@ export async function runCancel(
   const client = await connect(values, context);
   const run = await newestRun(client, operands[0] ?? '', context.signal);
   const ended = await client.cancelRun({ run, signal: context.signal });
-  context.answer(ended, () => `${describeRun(ended, context.colors)}\n`);
+  const isOver = ended.endedAt !== undefined;
+  context.answer(ended, () =>
+    isOver ? `${describeRun(ended, context.colors)}\n` : `run ${run} was told to end\n`,
+  );
   return 0;
 }
 

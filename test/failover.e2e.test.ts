@@ -106,6 +106,7 @@ test('a task follows the primary of three servers through failovers, and mixes n
   const after = await backUp(second);
   expect(after).toMatchObject({ outcome: 'stored', scope: 'incremental' });
   expect(chainOf(after)).toBe(chainOf(moved));
+  const [atSecond = ''] = await slotsOf(second, 'shop');
 
   // The old primary comes back as if nothing had been.
   await first.start();
@@ -127,6 +128,7 @@ test('a task follows the primary of three servers through failovers, and mixes n
   const { code, stderr } = await run.ended;
   expect(code).not.toBe(0);
   expect(stderr).toMatch(/"code":\s*"(source_failed|unavailable)"/);
+  expect(stderr).toContain(wired);
   expect(await holdfast<Listing>(['list', '--at', at], { env })).toEqual(before);
 
   // The first one alone, with the slot of its old chain: that one is over, and a full says so.
@@ -136,11 +138,22 @@ test('a task follows the primary of three servers through failovers, and mixes n
     outcome: 'stored',
     scope: 'full',
     gap: expect.stringContaining(
-      'left behind by a failover, or restored: it is on timeline 1, there are backups of 2',
+      'left behind by a failover, or restored: it is on timeline 1, the chain on 2',
     ),
   });
   await write(first, 'again at the first');
   expect(await backUp(first)).toMatchObject({ outcome: 'stored', scope: 'incremental' });
+
+  // The second one comes back alone: its chain was the newest but one, and is not taken up behind the newest one's back.
+  await first.stop('kill');
+  await second.start();
+  expect(await slotsOf(second, 'shop')).toContain(atSecond);
+  expect(await backUp(second)).toMatchObject({
+    outcome: 'stored',
+    scope: 'full',
+    gap: expect.stringContaining('it is on timeline 2, the chain on 1'),
+  });
+  expect(await slotsOf(second, 'shop')).not.toContain(atSecond);
 
   const { tasks } = await holdfast<Listing>(['list', '--at', at], { env });
   const listed = tasks.flatMap(({ chains }) => chains.flatMap(({ backups }) => backups));

@@ -14,7 +14,7 @@ import type {
   SourceInfo,
 } from '@holdfast/core';
 import { openChanges } from './changes/change-view.ts';
-import { parseState } from './changes/state.ts';
+import { type ChangeState, parseState } from './changes/state.ts';
 import { acknowledgeChanges, forgetAll, forgetChanges, prepareChanges } from './changes/upkeep.ts';
 import { diagnose } from './doctor/diagnose.ts';
 import { inspect } from './full/inspect.ts';
@@ -31,8 +31,8 @@ export class PostgresSource implements Source {
   readonly #clock: Clock;
   /** Of the database that the run has begun with. */
   #identity: string | undefined;
-  /** The latest timeline of the backups that the run has tried to continue. */
-  #timelineSeen = 0;
+  /** The state of the first chain that the run has tried to continue: the newest one comes first. */
+  #newest: ChangeState | undefined;
 
   constructor(target: Target, clock: Clock) {
     this.#target = target;
@@ -43,7 +43,7 @@ export class PostgresSource implements Source {
   async inspect(o: Sig): Promise<SourceInfo> {
     const info = await inspect(this.#target, o);
     this.#identity = info.identity;
-    this.#timelineSeen = 0;
+    this.#newest = undefined;
     return info;
   }
 
@@ -53,11 +53,10 @@ export class PostgresSource implements Source {
 
   async openIncremental(o: Sig & OpenIncremental): Promise<ChangeView> {
     const { keepChangesMaxBytes } = this.#target;
-    const { identity, timeline } = parseState(o.state);
-    // A server that a failover left behind still has the slot of the chain before: the chain after it tells.
-    if (identity === this.#identity) this.#timelineSeen = Math.max(this.#timelineSeen, timeline);
-    const timelineSeen = Math.max(this.#timelineSeen, timeline);
-    return openChanges(this.#target, { ...o, clock: this.#clock, keepChangesMaxBytes, timelineSeen });
+    const state = parseState(o.state);
+    if (state.identity === this.#identity) this.#newest ??= state;
+    const newest = this.#newest;
+    return openChanges(this.#target, { ...o, clock: this.#clock, keepChangesMaxBytes, newest });
   }
 
   acknowledge(o: Sig & { readonly state: unknown; readonly mark: Mark }): Promise<void> {

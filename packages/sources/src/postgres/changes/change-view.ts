@@ -32,8 +32,8 @@ export interface OpenChanges extends Sig, OpenIncremental {
   readonly clock: Clock;
   /** How much log the slot may hold back; undefined: the default. */
   readonly keepChangesMaxBytes?: number | undefined;
-  /** The latest timeline on which a backup of this database is known to be: chains of an earlier one are over. */
-  readonly timelineSeen?: number;
+  /** The state of the newest chain that the run has tried to continue, if this is an older one. */
+  readonly newest?: ChangeState | undefined;
 }
 
 /** @throws HoldfastError precondition_failed `continuity lost: …`, exhausted, permission_denied … */
@@ -53,8 +53,8 @@ export async function openChanges(target: Target, o: OpenChanges): Promise<Postg
       freeBytes: await freeBytesAtServer(session),
     });
     const history = await historyOf(session, facts, o);
-    const { timelineSeen = state.timeline } = o;
-    await checkContinuity(session, { ...o, facts, history, timelineSeen, state, limitBytes });
+    const { newest = state } = o;
+    await checkContinuity(session, { ...o, facts, history, newest, state, limitBytes });
     const log = await ChangeLog.open(reading, {
       slot: state.slot,
       twin: temporarySlotName(o.label, reading),

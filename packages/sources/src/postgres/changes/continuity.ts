@@ -10,8 +10,8 @@ import { differentHistory, type TimelineHistory } from './timeline-history.ts';
 export interface Continue {
   readonly facts: ServerFacts;
   readonly history: TimelineHistory | undefined;
-  /** The latest on which a backup of this database is known to be. */
-  readonly timelineSeen: number;
+  /** Of the newest chain that the run has tried to continue: this one's, unless that was over. */
+  readonly newest: OnTimeline;
   readonly state: ChangeState;
   readonly since: Mark;
   readonly limitBytes: number;
@@ -28,7 +28,7 @@ export async function checkContinuity(session: Session, o: Continue & Sig): Prom
   if (state.identity !== facts.source.identity) {
     throw lost(session, since, 'this is another database than the one that the chain was made from');
   }
-  const elsewhere = otherTimeline(o) ?? differentHistory(state.history, o.history);
+  const elsewhere = otherTimeline(o);
   if (elsewhere !== undefined) throw lost(session, since, elsewhere);
   await refuseEarlierServer(session, o);
   const slot = await describeSlot(session, state.slot);
@@ -58,14 +58,21 @@ export async function checkContinuity(session: Session, o: Continue & Sig): Prom
   return slot;
 }
 
+type OnTimeline = Pick<ChangeState, 'timeline' | 'history'>;
+
 /** A failover always begins a new timeline, and only the servers that came along have it. */
-function otherTimeline({ facts, state, timelineSeen }: Continue): string | undefined {
+function otherTimeline({ facts, history, state, newest }: Continue): string | undefined {
   const { timeline } = facts;
-  if (timeline < timelineSeen) {
-    return `the server was left behind by a failover, or restored: it is on timeline ${timeline}, there are backups of ${timelineSeen}`;
+  if (timeline !== state.timeline) {
+    const how = timeline < state.timeline ? 'left behind by a failover, or restored' : 'promoted or restored';
+    return `the server was ${how}: it is on timeline ${timeline}, the chain on ${state.timeline}`;
   }
-  if (timeline === state.timeline) return undefined;
-  return `the server was promoted or restored: it is on timeline ${timeline}, the chain on ${state.timeline}`;
+  const different = differentHistory(state.history, history);
+  if (different !== undefined) return different;
+  // A server that a failover left behind still has the slot of the chain that it was backed up to.
+  if (newest.timeline === timeline && differentHistory(newest.history, history) === undefined)
+    return undefined;
+  return `newer backups are of another server, on timeline ${newest.timeline}`;
 }
 
 /** A server that was put back to a copy of itself has the same identity, timeline and slots, but an earlier log. */

@@ -1,5 +1,7 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { HoldfastError } from '@holdfast/core';
-import { type PostgresServer, startPostgres, startStandby } from '@holdfast/testing';
+import { freePort, type PostgresServer, startPostgres, startStandby } from '@holdfast/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { parseTarget } from '../session/url.ts';
 import { PostgresSource } from '../source.ts';
@@ -94,7 +96,7 @@ describe('a chain on a later timeline', () => {
     await makeSlot(old);
     const error = await refusal(chain.open({ url: old.url() }));
     expect(error.reason).toContain(
-      'was left behind by a failover, or restored: it is on timeline 1, there are backups of 2',
+      'was left behind by a failover, or restored: it is on timeline 1, the chain on 2',
     );
   });
 
@@ -127,10 +129,62 @@ describe('the chain before a failover', () => {
       source.openIncremental({ since: of.mark, state: of.state, label, signal });
     await source.inspect({ signal });
     await refusal(openAt(chain));
-    expect((await refusal(openAt(before))).reason).toContain('there are backups of 2');
+    expect((await refusal(openAt(before))).reason).toContain('newer backups are of another server');
     // By itself, or in a run that knows of no other, it could go on.
     await source.inspect({ signal });
     await using view = await openAt(before);
     expect(view).toBeDefined();
+  });
+});
+
+describe('what is kept for a chain', () => {
+  const slots = (server: PostgresServer): Promise<string> =>
+    server.psql(
+      'postgres',
+      `SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'holdfast_${chain.label}'`,
+    );
+
+  it('is dropped at every host that answers', async () => {
+    await chain.full();
+    await makeSlot(old);
+    const dead = `127.0.0.1:${await freePort()}`;
+    const hosts = [dead, ...[one, old].map(({ port }) => `127.0.0.1:${port}`)].join(',');
+    const url = `postgres://postgres@${hosts}/postgres?target_session_attrs=primary`;
+    const source = new PostgresSource(parseTarget(url), clock);
+    await source.forgetChanges({ label: chain.label, signal });
+    expect([await slots(one), await slots(old)]).toEqual(['0', '0']);
+
+    await makeSlot(one);
+    await makeSlot(old);
+    const said = (await source.forget({ signal })).join('\n');
+    for (const { port } of [one, old])
+      expect(said).toContain(
+        `dropped the replication slot holdfast_${chain.label} at 127.0.0.1:${port}/postgres`,
+      );
+    expect(said).toMatch(new RegExp(`nothing was dropped where this failed: .*${dead}`));
+    expect([await slots(one), await slots(old)]).toEqual(['0', '0']);
+  });
+
+  it('is dropped at a server that has become a standby', async () => {
+    await makeSlot(old);
+    await old.stop();
+    await writeFile(join(old.dataFolder, 'standby.signal'), '');
+    await old.start();
+    try {
+      expect(await slots(old)).toBe('1');
+      const source = new PostgresSource(parseTarget(old.url()), clock);
+      await source.forgetChanges({ label: chain.label, signal });
+      expect(await slots(old)).toBe('0');
+    } finally {
+      await old.promote();
+    }
+  });
+
+  it('is an error to drop where nobody answers', async () => {
+    const url = `postgres://postgres@127.0.0.1:${await freePort()},127.0.0.1:${await freePort()}/postgres`;
+    const source = new PostgresSource(parseTarget(url), clock);
+    await expect(source.forgetChanges({ label: chain.label, signal })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
   });
 });

@@ -1,4 +1,5 @@
 import type { Clock, Mark, Sig } from '@holdfast/core';
+import { atEachHost } from '../session/at-each-host.ts';
 import { openSession } from '../session/session.ts';
 import type { Target } from '../session/url.ts';
 import { parseLsn } from './lsn.ts';
@@ -30,15 +31,17 @@ export async function acknowledgeChanges(
   await advanceSlot(session, slot, { ...o, position: o.mark.position });
 }
 
-/** Drops a chain's slot, and what a crash may have left of a run under the label. */
+/**
+ * Drops a chain's slot, and what a crash may have left of a run under the label, at every host of the URL that answers:
+ * a server keeps its slots through a failover. One that is down must not keep the next run from being made; what it
+ * keeps, `doctor` finds.
+ */
 export async function forgetChanges(
   target: Target,
   o: Upkeep & ({ readonly label: string } | { readonly state: unknown }),
 ): Promise<void> {
   const name = 'label' in o ? slotName(o.label) : slotOf(o.state);
-  if (name === undefined) return;
-  await using session = await openSession(target, { signal: o.signal });
-  await dropSlot(session, name, o);
+  if (name !== undefined) await atEachHost(target, o, (session) => dropSlot(session, name, o));
 }
 
 /** What `source prepare` says: slots are made by full backups, and nothing has to be there before. */
@@ -48,15 +51,22 @@ export function prepareChanges(): readonly string[] {
   ];
 }
 
-/** Drops every slot of ours in this database: nothing else of Holdfast's is ever in it. */
+/** Drops every slot of ours in this database, at every host of the URL: nothing else of Holdfast's is ever in it. */
 export async function forgetAll(target: Target, o: Upkeep): Promise<readonly string[]> {
-  await using session = await openSession(target, { signal: o.signal });
-  const said: string[] = [];
-  for (const { name, temporary } of await listSlots(session)) {
-    // A temporary one belongs to a run that is under way, and ends with it.
-    if (!temporary && (await dropSlot(session, name, o))) said.push(`dropped the replication slot ${name}`);
-  }
-  return said;
+  const { results, failures } = await atEachHost(target, o, async (session) => {
+    const at = target.hosts.length > 1 ? ` at ${session.where}` : '';
+    const said: string[] = [];
+    for (const { name, temporary } of await listSlots(session)) {
+      // A temporary one belongs to a run that is under way, and ends with it.
+      if (!temporary && (await dropSlot(session, name, o)))
+        said.push(`dropped the replication slot ${name}${at}`);
+    }
+    return said;
+  });
+  return [
+    ...results.flat(),
+    ...failures.map(({ reason }) => `nothing was dropped where this failed: ${reason}`),
+  ];
 }
 
 /** A full backup without kept changes has a state without a slot. */

@@ -132,7 +132,7 @@ export async function dumpSchema(session: Session, o: DumpSchema): Promise<strin
     ]);
     if (o.signal.aborted) throw fromAbort(o.signal);
     // The exit code alone decides: what is printed before a failure is a schema cut short.
-    if (exit.code !== 0) throw fromProgram('pg_dump', exit, errors.text);
+    if (exit.code !== 0) throw fromProgram('pg_dump', { ...exit, where: session.where }, errors.text);
     // A dump that ends without its last line is one that was cut.
     if (output.cut || !output.text.includes('\n-- PostgreSQL database dump complete\n')) {
       throw new HoldfastError('source_failed', 'pg_dump ended well, but its output is not complete', {

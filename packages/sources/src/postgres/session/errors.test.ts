@@ -89,5 +89,12 @@ describe('what a program printed', () => {
   it('is said to be nothing when it was nothing', () => {
     const error = fromProgram('pg_dump', { code: null, signal: 'SIGKILL' }, '');
     expect(error.reason).toBe('pg_dump was ended by SIGKILL: no message');
+    const text = 'pg_dump: error: query failed: server closed the connection unexpectedly';
+    const broken = fromProgram('pg_dump', { code: 1, signal: null, where: 'h:5432/db' }, text);
+    expect([broken.code, broken.reason]).toEqual([
+      'source_failed',
+      `pg_dump at h:5432/db ended with exit code 1: ${text}`,
+    ]);
+    expect(broken.hint).toContain('server’s log');
   });
 });

@@ -185,7 +185,7 @@ function fromServer(
 /** What a client program (pg_dump, pg_restore, psql) left on its standard error, as an error. */
 export function fromProgram(
   program: string,
-  exit: { readonly code: number | null; readonly signal: string | null },
+  exit: { readonly code: number | null; readonly signal: string | null; readonly where?: string },
   standardError: string,
 ): HoldfastError {
   const words = standardError
@@ -197,7 +197,7 @@ export function fromProgram(
   const found = programMeanings.find(([pattern]) => pattern.test(words));
   return new HoldfastError(
     found?.[1].code ?? 'source_failed',
-    `${program} ${how}: ${words || 'no message'}`,
+    `${program}${exit.where === undefined ? '' : ` at ${exit.where}`} ${how}: ${words || 'no message'}`,
     {
       hint: found?.[1].hint,
     },
@@ -223,6 +223,13 @@ const programMeanings: readonly (readonly [RegExp, Meaning])[] = [
     },
   ],
   [/No space left on device/i, { code: 'exhausted', hint: 'a disk is full' }],
+  [
+    /server closed the connection|terminating connection|connection to server .* failed/i,
+    {
+      code: 'source_failed',
+      hint: 'see the server’s log: it was shut down, it crashed, or the network between broke',
+    },
+  ],
 ];
 
 function* causes(caught: unknown): Generator<Error> {

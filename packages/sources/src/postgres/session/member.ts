@@ -23,7 +23,7 @@ export const timelineSql = `
 /** All of it may be asked by any user, and by a replication session. */
 export const memberQuery = `
   SELECT (SELECT system_identifier::text FROM pg_catalog.pg_control_system()) AS system,
-         EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time())::text AS "startedAt",
+         (1000000 * EXTRACT(epoch FROM pg_catalog.pg_postmaster_start_time()))::int8::text AS "startedAt",
          ${timelineSql} AS timeline, pg_catalog.pg_is_in_recovery() AS standby,
          pg_catalog.current_setting('transaction_read_only') = 'on' AS "readOnly"`;
 

@@ -30,7 +30,7 @@ export interface Host {
 export interface ServerPin {
   /** The cluster's system identifier, which its standbys share. */
   readonly system: string;
-  /** When the server's first process began, as seconds of the epoch: no two have that in common. */
+  /** When the server's first process began, as microseconds of the epoch: no two have that in common. */
   readonly startedAt?: string;
 }
 

@@ -4,12 +4,12 @@ import { HoldfastError, version } from '@holdfast/core';
 import type { Handlers } from '../api/index.ts';
 import type { NodeParts } from './node-parts.ts';
 import { type PeerLook, problemOf } from './peers.ts';
-import { type HandlerParts, ownRunView } from './peers-runs.ts';
+import { ownRunView } from './peers-runs.ts';
 import { isoOf } from './views.ts';
 
 type ClusterHandlers = Pick<Handlers, 'listNodes' | 'drainNode' | 'listDecisions'>;
 
-export function clusterHandlers(parts: HandlerParts): ClusterHandlers {
+export function clusterHandlers(parts: NodeParts): ClusterHandlers {
   const { ledger, view, peers, logger } = parts;
   return {
     listNodes: async ({ signal, peer }) => {

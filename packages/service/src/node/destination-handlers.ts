@@ -4,14 +4,13 @@ import type { Handlers } from '../api/index.ts';
 import { destinationUrl } from '../objects/run-targets.ts';
 import type { CopyJob } from './copy-job.ts';
 import type { NodeParts } from './node-parts.ts';
-import type { HandlerParts } from './peers-runs.ts';
 import { probeDestination } from './probe-destination.ts';
 import { tasksOf } from './task-handlers.ts';
 import { behindView, goodView, isoOf, progressOfDestination } from './views.ts';
 
 type DestinationHandlers = Pick<Handlers, 'listDestinations' | 'copyTask' | 'listCopies'>;
 
-export function destinationHandlers(parts: HandlerParts): DestinationHandlers {
+export function destinationHandlers(parts: NodeParts): DestinationHandlers {
   const { view, catchUp, config, peers } = parts;
   const viewOf = (job: CopyJob): CopyView => copyView(job, config.name);
   const probes = new Probes(parts);

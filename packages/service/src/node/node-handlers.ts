@@ -1,30 +1,23 @@
 import { statfs } from 'node:fs/promises';
 import type { AnswerOf, RunView, TaskView } from '@holdfast/client';
-import { type Secret, version } from '@holdfast/core';
+import { version } from '@holdfast/core';
 import type { Asked, Handlers } from '../api/index.ts';
 import { clusterHandlers } from './cluster-handlers.ts';
 import { destinationHandlers } from './destination-handlers.ts';
 import type { NodeParts } from './node-parts.ts';
 import { objectHandlers } from './object-handlers.ts';
-import { Peers, problemOf } from './peers.ts';
+import { problemOf } from './peers.ts';
 import { PeersEvents } from './peers-events.ts';
-import { type HandlerParts, ownRunView, wholeRunView } from './peers-runs.ts';
+import { ownRunView, wholeRunView } from './peers-runs.ts';
 import { runHandlers } from './run-handlers.ts';
 import { takeSnapshot } from './take-snapshot.ts';
 import { taskHandlers, tasksOf, wholeTaskView } from './task-handlers.ts';
 import { isoOf } from './views.ts';
 
-export interface NodeHandlersOptions {
-  /** What the nodes of a cluster sign with when they ask each other. */
-  readonly secret?: Secret | undefined;
-}
-
 /** Everything that the API can be asked: of this node, and of the cluster. */
-export function nodeHandlers(node: NodeParts, { secret }: NodeHandlersOptions = {}): Handlers {
-  const { config, clock, store, runner, metrics, problems, startedAtMs, view } = node;
-  const peers = new Peers({ node: config.name, view, clock, secret });
-  const events = new PeersEvents(node);
-  const parts: HandlerParts = { ...node, peers };
+export function nodeHandlers(parts: NodeParts): Handlers {
+  const { config, clock, store, runner, metrics, problems, startedAtMs } = parts;
+  const events = new PeersEvents(parts);
   return {
     ...taskHandlers(parts),
     ...runHandlers(parts),
@@ -62,7 +55,7 @@ export function nodeHandlers(node: NodeParts, { secret }: NodeHandlersOptions = 
 type ClusterStatus = Pick<AnswerOf<'getStatus'>, 'tasks' | 'runs' | 'active' | 'problems'>;
 
 async function clusterStatus(
-  parts: HandlerParts,
+  parts: NodeParts,
   own: readonly RunView[],
   asked: Asked,
 ): Promise<ClusterStatus> {
@@ -89,7 +82,7 @@ async function clusterStatus(
 }
 
 /** Runs that other nodes carry out. */
-async function runsElsewhere(parts: HandlerParts, asked: Asked): Promise<RunView[]> {
+async function runsElsewhere(parts: NodeParts, asked: Asked): Promise<RunView[]> {
   const { view, ledger, config } = parts;
   const runs = [...view.tasks.values()].flatMap(({ value: { running } }) =>
     running && running.node !== config.name ? [running.run] : [],

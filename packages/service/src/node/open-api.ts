@@ -7,16 +7,15 @@ import type { NodeParts } from './node-parts.ts';
 
 /** Opens the API where and how the node's configuration says. */
 export async function openApi(parts: NodeParts, o: Sig): Promise<ApiServer> {
-  const { config, clock, logger } = parts;
+  const { config, clock, logger, peers } = parts;
   const { address, tls, token, hosts } = config.listen;
-  const { secret: named, advertise } = config.cluster;
-  const secret = named === undefined ? undefined : new Secret(await interpolate(named, o));
+  const { advertise } = config.cluster;
   return openApiServer({
-    handlers: nodeHandlers(parts, { secret }),
+    handlers: nodeHandlers(parts),
     listen: address,
     // Where other nodes find it, people may, too.
     names: URL.canParse(advertise ?? '') ? [...hosts, new URL(advertise ?? '').hostname] : hosts,
-    cluster: { node: config.name, secret },
+    cluster: { node: config.name, secret: peers.secret },
     clock,
     logger,
     ...(tls && {

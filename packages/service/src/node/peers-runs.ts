@@ -3,13 +3,7 @@ import type { RunRecord } from '@holdfast/coordinator';
 import { HoldfastError } from '@holdfast/core';
 import type { Asked } from '../api/index.ts';
 import type { NodeParts } from './node-parts.ts';
-import type { Peers } from './peers.ts';
 import { runView } from './views.ts';
-
-/** What handlers work with that answer for the whole cluster. */
-export interface HandlerParts extends NodeParts {
-  readonly peers: Peers;
-}
 
 /** A run as this node knows it: how far it is, where it is carried out here. */
 export function ownRunView({ runner, config }: NodeParts, run: RunRecord): RunView {
@@ -18,7 +12,7 @@ export function ownRunView({ runner, config }: NodeParts, run: RunRecord): RunVi
 }
 
 /** A run with how far it is: asked of the node that carries it out; where that does not answer, what the store knows. */
-export async function wholeRunView(parts: HandlerParts, run: RunRecord, asked: Asked): Promise<RunView> {
+export async function wholeRunView(parts: NodeParts, run: RunRecord, asked: Asked): Promise<RunView> {
   const { peers } = parts;
   const { signal } = asked;
   const own = ownRunView(parts, run);

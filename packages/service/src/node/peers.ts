@@ -59,6 +59,11 @@ export class Peers {
     this.#o = options;
   }
 
+  /** What requests of other nodes are signed with, too. */
+  get secret(): Secret | undefined {
+    return this.#o.secret;
+  }
+
   /** Names of the other nodes that are alive. */
   get names(): readonly string[] {
     return [...this.#o.view.nodes.keys()].filter((name) => name !== this.#o.node).sort();

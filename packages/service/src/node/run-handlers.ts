@@ -3,12 +3,12 @@ import { isRunId, noRun, noTask, type RunRecord, timeOfRun } from '@holdfast/coo
 import { HoldfastError, type Sig } from '@holdfast/core';
 import type { Asked, Handlers } from '../api/index.ts';
 import type { NodeParts } from './node-parts.ts';
-import { type HandlerParts, isElsewhere, ownRunView, wholeRunView } from './peers-runs.ts';
+import { isElsewhere, ownRunView, wholeRunView } from './peers-runs.ts';
 import { isoOf } from './views.ts';
 
 type RunHandlers = Pick<Handlers, 'listRuns' | 'getRun' | 'cancelRun' | 'listRunTables' | 'getRunLog'>;
 
-export function runHandlers(parts: HandlerParts): RunHandlers {
+export function runHandlers(parts: NodeParts): RunHandlers {
   const { runner, logs, config, view, peers } = parts;
   return {
     listRuns: async ({ task, state, limit, before, signal, peer }) => {
@@ -96,7 +96,7 @@ export async function endHere(
   over.abort();
 }
 
-async function endElsewhere(parts: HandlerParts, { id, node }: RunRecord, asked: Asked): Promise<RunView> {
+async function endElsewhere(parts: NodeParts, { id, node }: RunRecord, asked: Asked): Promise<RunView> {
   const { signal, peer } = asked;
   if (node === parts.config.name)
     throw new HoldfastError(

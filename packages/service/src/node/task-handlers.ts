@@ -6,7 +6,7 @@ import type { Asked, Handlers } from '../api/index.ts';
 import { parseDuration } from '../config/duration.ts';
 import { nodeNames, noNode } from './cluster-handlers.ts';
 import type { NodeParts } from './node-parts.ts';
-import { type HandlerParts, ownRunView, wholeRunView } from './peers-runs.ts';
+import { ownRunView, wholeRunView } from './peers-runs.ts';
 import { endHere, historyOf } from './run-handlers.ts';
 import { scheduleState } from './schedules.ts';
 import { isoOf, taskView } from './views.ts';
@@ -18,7 +18,7 @@ type TaskHandlers = Pick<
 
 const delayRange = { least: '1s', most: '366d' };
 
-export function taskHandlers(parts: HandlerParts): TaskHandlers {
+export function taskHandlers(parts: NodeParts): TaskHandlers {
   const { view, ledger, schedules, clock, runner, config } = parts;
   const declared = (task: string): { readonly spec: DeclaredTask; readonly record: TaskRecord } => {
     const spec = view.objects.value.tasks[task];
@@ -89,7 +89,7 @@ export function taskHandlers(parts: HandlerParts): TaskHandlers {
 
 /** Ends the running run of a task that was delayed, on the node that carries it out. */
 async function endDelayed(
-  parts: HandlerParts,
+  parts: NodeParts,
   { task, running }: TaskRecord,
   o: Asked & { readonly untilMs: number; readonly for: string },
 ): Promise<void> {
@@ -114,7 +114,7 @@ async function endDelayed(
 }
 
 /** Who carries out a run that a person asks for: the node that was named, else the responsible one. */
-function carrierOf(parts: HandlerParts, { task, node, nodeReason }: TaskRecord, named?: string): string {
+function carrierOf(parts: NodeParts, { task, node, nodeReason }: TaskRecord, named?: string): string {
   const { peers, config } = parts;
   const carrier = named ?? node;
   if (carrier === '')

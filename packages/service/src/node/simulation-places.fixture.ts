@@ -1,7 +1,9 @@
 /** Databases and destinations of a simulation, and what goes wrong with them. */
 import {
   type ByteRange,
+  type ChangeView,
   type Destination,
+  type FrozenView,
   HoldfastError,
   type ObjectInfo,
   type Sig,
@@ -89,10 +91,30 @@ export function mortalSource(source: Source, fate: Fate): Source {
         const [o] = args as [Sig | undefined];
         if (slow.has(String(name)) && o) await fate.pass(String(name), o.signal);
         const answer: unknown = await found.apply(target, args);
-        return fate.dead ? forEver() : answer;
+        if (fate.dead) return forEver();
+        if (name === 'openFull') readHere(answer as FrozenView);
+        if (name === 'openIncremental') settleHere(answer as ChangeView);
+        return answer;
       };
     },
   });
+}
+
+/**
+ * Makes all chunks such that only the view itself reads them. To open another reader its module is imported, for which
+ * vitest asks another process, each time: the fake clock would go on meanwhile, for as long as the machine is slow.
+ */
+function readHere(view: FrozenView): void {
+  Object.assign(view, { chunks: view.chunks.map((chunk) => ({ ...chunk, local: true })) });
+}
+
+function settleHere(view: ChangeView): void {
+  const settle = view.settle.bind(view);
+  view.settle = async (o) => {
+    const settled = await settle(o);
+    readHere(settled.view);
+    return settled;
+  };
 }
 
 /** One process's way to a destination: slow, closed during outages, and gone with its process. */

@@ -12,15 +12,7 @@ import { type Adopted, decisionPut } from './assignments.ts';
 import { type Known, messagePut, objectsOf, runPut } from './entries.ts';
 import { keys } from './keys.ts';
 import { noTask } from './not-found.ts';
-import type {
-  DecisionRecord,
-  Message,
-  NodeRecord,
-  ObjectsRecord,
-  RunRecord,
-  Settled,
-  TaskRecord,
-} from './records.ts';
+import type { DecisionRecord, Message, ObjectsRecord, RunRecord, Settled, TaskRecord } from './records.ts';
 import {
   beginRun,
   delayTask,
@@ -275,18 +267,7 @@ export class Ledger {
     return runs;
   }
 
-  /** Nodes that are alive. */
-  async nodes(o: Sig): Promise<readonly NodeRecord[]> {
-    const { entries } = await this.#store.list(keys.nodes, o);
-    return entries.map(({ value }) => JSON.parse(value) as NodeRecord);
-  }
-
-  /** Nodes that were told to give their tasks away. */
-  async drains(o: Sig): Promise<ReadonlySet<string>> {
-    const { entries } = await this.#store.list(keys.drains, o);
-    return new Set(entries.map(({ key }) => key.slice(keys.drains.length)));
-  }
-
+  /** Tells a node to give its tasks away, or that it may have some again. It need not be alive. */
   async setDrain(node: string, on: boolean, o: Sig): Promise<void> {
     const key = keys.drain(node);
     await this.#store.transact(

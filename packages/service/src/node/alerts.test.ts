@@ -14,7 +14,6 @@ const record: TaskRecord = {
   generation: 1,
   sinceMs: 0,
   settledMs: { full: 0, incremental: 0 },
-  hasFull: false,
   lastGoodAt: {},
   runsCount: 1,
 };

@@ -22,7 +22,7 @@ afterEach(() => bench[Symbol.asyncDispose]());
 async function declare(over: Partial<DeclaredTask>): Promise<DeclaredTask> {
   const spec = taskOf({ require: 1, ...over });
   await bench.declare({ shop: spec }, { chat: hook, other: { ...hook, on: ['failure'] } });
-  await bench.ledger.adoptTask('shop', 'node-a', { signal });
+  await bench.adopt('shop', 'node-a');
   await bench.ledger.amend(
     'shop',
     (record) => {

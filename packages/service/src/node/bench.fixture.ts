@@ -1,5 +1,12 @@
 /** What the parts of a node work on, in memory: for tests of one part, and of a whole node. */
-import { ClusterView, Ledger, type RunRecord, type TaskRecord } from '@holdfast/coordinator';
+import {
+  Assignments,
+  ClusterView,
+  keys,
+  Ledger,
+  type RunRecord,
+  type TaskRecord,
+} from '@holdfast/coordinator';
 import type { ClusterStore, DeclaredNotification, DeclaredTask, HoldfastError } from '@holdfast/core';
 import type { BackupReport, CopyReport } from '@holdfast/engine';
 import {
@@ -47,6 +54,10 @@ export interface Bench extends AsyncDisposable {
     notifications?: Readonly<Record<string, DeclaredNotification>>,
   ): Promise<void>;
   record(task: string): Promise<TaskRecord>;
+  /** A task has a record, and this node has the task, which is not alive because of that. */
+  adopt(task: string, node: string): Promise<void>;
+  /** The node takes the task, as if it were alive for a moment. */
+  move(task: string, node: string): Promise<void>;
   /** The newest first. */
   runs(task: string): Promise<readonly RunRecord[]>;
   pass(ms: number): Promise<void>;
@@ -69,6 +80,14 @@ export async function openBench(): Promise<Bench> {
     write: (line) => lines.push(JSON.parse(line)),
   });
   const folder = await temporaryFolder('holdfast-node');
+  const rival = new MemoryClusterStore({ clock, table });
+  const asNode = async (node: string, act: (by: Assignments) => Promise<void>): Promise<void> => {
+    const key = keys.node(node);
+    const there = await rival.get(key, { signal });
+    const revision = there?.revision ?? (await rival.transact({ puts: [{ key, value: '{}' }] }, { signal }));
+    await act(new Assignments({ store: rival, clock, node, revision: () => revision }));
+    if (!there) await rival.transact({ deletes: [key] }, { signal });
+  };
   const over = new AbortController();
   const following = view.load({ signal }).then((since) => view.follow(since, { signal: over.signal }));
   following.catch(() => undefined);
@@ -103,6 +122,15 @@ export async function openBench(): Promise<Bench> {
       if (!known) throw new Error(`task ${task} has no record`);
       return known.value;
     },
+    adopt: (task, node) =>
+      asNode(node, async (by) => {
+        await by.adopt(task, { reason: 'it is the test', schedule: '', disabled: false }, { signal });
+      }),
+    move: (task, node) =>
+      asNode(node, async (by) => {
+        const known = await own.task(task, { signal });
+        if (known) await by.take(known, 'it is the test', { signal });
+      }),
     runs: (task) => own.history(task, { signal, last: 1000 }),
     pass: async (ms) => {
       await quiet();
@@ -250,13 +278,15 @@ export async function openNode(limits: Partial<NodeConfig['limits']> = {}): Prom
     staging: folder.join('staging'),
     listen: { address: '127.0.0.1:0', tls: undefined, token: undefined, hosts: [] },
     store: { type: 'embedded', path: '' },
+    storeWaitMs: 0,
+    cluster: { secret: undefined, advertise: undefined, aliveForMs: 10_000, moveAfterMs: 30_000 },
     limits: { runs: 2, perSource: 1, historyPerTask: 10, workers: 1, stallAfterMs: 600_000, ...limits },
     log: { level: 'info', format: 'json' },
     tags: [],
     stop: { drainForMs: 60_000 },
   };
   const core = await NodeCore.open(
-    { config, clock, logger, store, execute: works.execute, executeCopy: copies.execute },
+    { config, clock, logger, store, instance: 'one', execute: works.execute, executeCopy: copies.execute },
     { signal },
   );
   const drain = new AbortController();
@@ -273,7 +303,8 @@ export async function openNode(limits: Partial<NodeConfig['limits']> = {}): Prom
     stop,
     kill,
     start: () => {
-      running = core.run({ drain: drain.signal, stop: stop.signal, kill: kill.signal });
+      const ending = { drain: drain.signal, stop: stop.signal, kill: kill.signal };
+      running = core.join({ signal }).then(() => core.run(ending));
       return running;
     },
     [Symbol.asyncDispose]: async () => {

@@ -52,8 +52,7 @@ beforeEach(async () => {
     { shop: two, crm: two, sales: two, off: { destinations: ['near', 'off'], require: 1 } },
     { chat: { type: 'webhook', url: 'https://chat.example' } },
   );
-  for (const task of ['shop', 'crm', 'sales', 'off'])
-    await bench.ledger.adoptTask(task, 'node-a', { signal });
+  for (const task of ['shop', 'crm', 'sales', 'off']) await bench.adopt(task, 'node-a');
   open();
 });
 
@@ -192,7 +191,7 @@ describe('a destination that is behind', () => {
   it('does not wait for a copy that another node has taken over in the meantime', async () => {
     await start();
     for (const task of ['shop', 'crm', 'sales']) await run(task, ['near']);
-    await bench.ledger.moveTask('crm', 'node-b', { signal });
+    await bench.move('crm', 'node-b');
     works.last.succeed();
     await bench.pass(0);
     expect(works.begun.map(({ run: { request } }) => request.task)).toEqual(['shop', 'sales']);
@@ -210,7 +209,7 @@ describe('a destination that is behind', () => {
     await start();
     await bench.declare({ shop: taskOf(), crm: { destinations: ['near', 'far'] } });
     await run('shop', ['near']);
-    await bench.ledger.moveTask('crm', 'node-b', { signal });
+    await bench.move('crm', 'node-b');
     await run('crm', ['near']);
     await bench.pass(60 * minuteMs);
     expect(works.begun).toHaveLength(0);

@@ -37,7 +37,7 @@ beforeEach(async () => {
     onChange: ({ id, state }) => changes.push(`${id.split('-')[0]} ${state}`),
   });
   await bench.declare({ shop: {}, orders: {}, crm: { source: 'crm' }, sales: { source: 'other' } });
-  for (const task of ['shop', 'orders', 'crm', 'sales']) await ledger.adoptTask(task, 'node-a', { signal });
+  for (const task of ['shop', 'orders', 'crm', 'sales']) await bench.adopt(task, 'node-a');
 });
 
 afterEach(async () => {
@@ -349,8 +349,7 @@ describe('a node that may no longer act', () => {
     start();
     const run = await take('shop');
     await bench.pass(0);
-    await bench.ledger.interruptLost(() => true, { signal });
-    await bench.ledger.moveTask('shop', 'node-b', { signal });
+    await bench.move('shop', 'node-b');
     works.last.succeed();
     await bench.pass(0);
     expect(await stateOf(run)).toBe('interrupted');

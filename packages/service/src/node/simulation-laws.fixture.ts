@@ -93,10 +93,10 @@ export class Laws {
       this.#taken.delete(record.task);
     if (before === undefined) return;
     const good = runs.find(({ state }) => state === 'succeeded');
-    const changed = (name: 'lastGood' | 'lastGoodFull' | 'lastGoodAt' | 'hasFull'): boolean =>
+    const changed = (name: 'lastGood' | 'lastGoodFull' | 'lastGoodAt' | 'owner'): boolean =>
       JSON.stringify(before[name]) !== JSON.stringify(record[name]);
     this.#takeBehind(before, record, good !== undefined);
-    for (const name of ['lastGood', 'lastGoodFull', 'hasFull'] as const)
+    for (const name of ['lastGood', 'lastGoodFull', 'owner'] as const)
       if (changed(name) && good === undefined)
         throw new Error(`${name} of ${record.task} changes without a good run: ${JSON.stringify(runs)}`);
     const { running } = record;

@@ -180,6 +180,8 @@ export class World {
       state: this.folder.join('state'),
       staging: number > 1 && this.life?.dead ? this.folder.join(`staging-${number}`) : staging,
       listen: { address: '', tls: undefined, token: undefined, hosts: [] },
+      storeWaitMs: 0,
+      cluster: { secret: undefined, advertise: undefined, aliveForMs: 10_000, moveAfterMs: 30_000 },
       store: { type: 'embedded', path: '' },
       limits: { ...limits, workers: 1, stallAfterMs: 10 * minuteMs, ...this.#mistakes.limits },
       log: { level: 'info', format: 'pretty' },
@@ -198,7 +200,7 @@ export class World {
     const execute = this.#mistakes.execute?.(right) ?? right;
     const faulty = failingStore(store, (verb, what) => this.#storeStep(verb, what));
     const core = await NodeCore.open(
-      { config, clock, logger, store: faulty, execute, executeCopy },
+      { config, clock, logger, store: faulty, instance: 'one', execute, executeCopy },
       { signal: never },
     );
     const life: Life = Object.assign(fate, {
@@ -217,10 +219,26 @@ export class World {
     this.life = life;
     this.count('starts');
     this.note(`${number} starts`);
-    core.run({ drain: life.drain.signal, stop: life.stop.signal, kill: never }).then(
+    this.#work(life).then(
       () => this.#over(life),
       (error: unknown) => this.fail(error),
     );
+  }
+
+  /** A node that cannot join ends, and whoever watches over it starts it again. */
+  async #work({ core, clock, drain, stop }: Life): Promise<void> {
+    while (!drain.signal.aborted) {
+      try {
+        await core.join({ signal: never });
+        break;
+      } catch (caught) {
+        const error = HoldfastError.from(caught);
+        if (!error.retryable) throw error;
+        await clock.sleep(1000, drain.signal).catch(() => undefined);
+      }
+    }
+    if (drain.signal.aborted) return;
+    await core.run({ drain: drain.signal, stop: stop.signal, kill: never });
   }
 
   /** As by kill -9 of the node and all its runs, or a power cut: nothing of it acts or writes any more. */

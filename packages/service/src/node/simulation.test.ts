@@ -59,7 +59,6 @@ describe('a node with a mistake breaks a promise', { timeout: 600_000 }, () => {
   });
 
   test('runs of a killed process that nobody ends', async () => {
-    vi.spyOn(Ledger.prototype, 'interruptLost').mockResolvedValue([]);
     vi.spyOn(Ledger.prototype, 'interrupt').mockImplementation(async (run) => run);
     await expect(live(1)).rejects.toThrow(/nobody carries out run/);
   });

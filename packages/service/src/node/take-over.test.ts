@@ -1,7 +1,5 @@
-import { MemoryClusterStore } from '@holdfast/testing';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { type Bench, openBench, openNode, signal } from './bench.fixture.ts';
-import { Membership } from './membership.ts';
 import { Supervisor } from './supervisor.ts';
 import { TakeOver } from './take-over.ts';
 
@@ -27,10 +25,9 @@ afterEach(async () => {
 });
 
 function start(): void {
-  const { clock, store, ledger, view, logger } = bench;
+  const { clock, ledger, view, logger } = bench;
   const node = 'node-a';
-  const membership = new Membership({ node, tags: [], store, ledger, clock, onLost: () => undefined });
-  const takeOver = new TakeOver({ membership, ledger, view, node, logger, isOwn: (run) => own.has(run) });
+  const takeOver = new TakeOver({ ledger, view, node, logger, isOwn: (run) => own.has(run) });
   const worker = {
     name: 'worker',
     run: async ({ drain }: { drain: AbortSignal }) => {
@@ -40,13 +37,13 @@ function start(): void {
   };
   const ending = { drain: end.signal, stop: end.signal };
   const workers = [takeOver.before(worker), takeOver.before({ ...worker, name: 'another' })];
-  running = [new Supervisor({ clock, logger }).run([membership, ...workers], ending)];
+  running = [new Supervisor({ clock, logger }).run(workers, ending)];
 }
 
 /** A task of a node, with a run that goes on. */
 async function busy(task: string, node: string): Promise<string> {
   const { ledger } = bench;
-  await ledger.adoptTask(task, node, { signal });
+  await bench.adopt(task, node);
   const known = await ledger.task(task, { signal });
   if (!known) throw new Error('no record');
   const { run } = await ledger.take(known, { scope: 'full', trigger: 'manual', reason: 'test' }, { signal });
@@ -80,20 +77,12 @@ it('leaves a run alone that this process has taken already', async () => {
   expect(await stateOf(run)).toBe('running');
 });
 
-it('takes the tasks of nodes that are gone, and leaves those of living ones', async () => {
-  const { clock, table, ledger } = bench;
-  const theirs = new MemoryClusterStore({ clock, table });
-  const session = await theirs.openSession({ signal, ttlMs: 10_000 });
-  const living = { node: 'node-b', version: '1', startedAtMs: 1, tags: [] };
-  await ledger.announceNode(living, session, { signal });
-  const kept = await busy('kept', 'node-b');
-  const lost = await busy('lost', 'node-c');
+it('leaves what other nodes do', async () => {
+  const run = await busy('shop', 'node-b');
   start();
   await bench.pass(0);
-  expect(await stateOf(kept)).toBe('running');
-  expect(await bench.record('kept')).toMatchObject({ node: 'node-b', generation: 1 });
-  expect(await stateOf(lost)).toBe('interrupted');
-  expect(await bench.record('lost')).toMatchObject({ node: 'node-a', generation: 2, hasFull: false });
+  expect(begun).toBe(2);
+  expect(await stateOf(run)).toBe('running');
 });
 
 it('does it once, whatever fails later', async () => {
@@ -105,19 +94,10 @@ it('does it once, whatever fails later', async () => {
   expect(await stateOf(run)).toBe('running');
 });
 
-it('does not keep a node from stopping that has never met its store', async () => {
-  bench.fault.step = () => 'unavailable';
-  start();
-  await bench.pass(60_000);
-  expect(begun).toBe(0);
-  end.abort();
-  await Promise.all(running);
-});
-
 it('does not interrupt what a person asked for while the node started', async () => {
   await using node = await openNode();
   await node.bench.declare({ shop: {} });
-  await node.bench.ledger.adoptTask('shop', 'node-a', { signal });
+  await node.bench.adopt('shop', 'node-a');
   void node.start();
   const view = node.core.parts.view;
   while (!view.task('shop')) await new Promise((resolve) => setImmediate(resolve));

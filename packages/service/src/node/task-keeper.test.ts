@@ -269,7 +269,7 @@ describe('a run that nobody carries out', () => {
 
   it('of another node is left alone', async () => {
     await bench.declare({ shop: {} });
-    await bench.ledger.moveTask('shop', 'node-b', { signal });
+    await bench.move('shop', 'node-b');
     await take();
     own.clear();
     await bench.pass(5 * minuteMs);

@@ -34,7 +34,7 @@ async function start(
 ): Promise<void> {
   await bench.declare(tasks);
   const { view, clock, logger, ledger } = bench;
-  for (const task of Object.keys(tasks)) await ledger.adoptTask(task, o.node ?? 'node-a', { signal });
+  for (const task of Object.keys(tasks)) await bench.adopt(task, o.node ?? 'node-a');
   await bench.pass(0);
   const onRun = (run: RunRecord): void => {
     taken.push(run);
@@ -82,7 +82,7 @@ it('takes tasks of this node only', async () => {
   await start({ shop: {} }, { node: 'node-b' });
   await bench.pass(5 * hourMs);
   expect(taken).toEqual([]);
-  await bench.ledger.moveTask('shop', 'node-a', { signal });
+  await bench.move('shop', 'node-a');
   await bench.pass(15_000);
   expect(taken).toMatchObject([{ trigger: 'catch-up', missed: 4, generation: 2, node: 'node-a' }]);
 });
@@ -91,7 +91,7 @@ it('takes a task that is declared later', async () => {
   await start({});
   await bench.pass(hourMs);
   await bench.declare({ shop: {} });
-  await bench.ledger.adoptTask('shop', 'node-a', { signal });
+  await bench.adopt('shop', 'node-a');
   await bench.pass(hourMs);
   expect(times()).toEqual(['16:00']);
 });

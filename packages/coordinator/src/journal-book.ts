@@ -144,26 +144,32 @@ export class JournalBook {
     );
   }
 
-  /** The cluster has these: they are no longer kept here. */
-  async dropOwn(own: readonly Own[], o: Sig): Promise<void> {
-    await this.#write(
-      own.map(({ key }) => ({ key: prefixes.own + key })),
-      o,
-    );
+  /** The cluster has these: what is still needed here stays readable, the rest is no longer kept. */
+  async dropOwn(own: readonly Own[], o: Sig & { readonly isNeeded?: (own: Own) => boolean }): Promise<void> {
+    const changes = own.map((one) => {
+      const stays = one.value !== undefined && o.isNeeded?.(one);
+      return { key: prefixes.own + one.key, ...(stays && { value: marks.told + one.value }) };
+    });
+    await this.#write(changes, o);
   }
 
   /** The cluster has the task: from now on `seen` is what changes are compared with. Ends its attempt. */
   async settle(
     task: string,
-    now: { readonly seen?: Omit<Entry, 'key'> | undefined; readonly own: 'as-seen' | 'left' },
+    now: {
+      readonly seen?: Omit<Entry, 'key'> | undefined;
+      readonly own: 'as-seen' | 'left';
+      /** When that was decided: a later attempt is told apart by it. */
+      readonly told?: unknown;
+    },
     o: Sig,
   ): Promise<void> {
     const key = keys.task(task);
-    const { seen } = now;
+    const { seen, told: last } = now;
     const told = seen ? marks.told + seen.value : marks.toldDeleted;
     await this.store.transact(
       transactionOf([
-        { key: prefixes.attempts + task },
+        { key: prefixes.attempts + task, value: last === undefined ? last : JSON.stringify(last) },
         { key: prefixes.seen + key, value: seen && seenValue({ key, ...seen }) },
         ...(now.own === 'as-seen' ? [{ key: prefixes.own + key, value: told }] : []),
       ]),

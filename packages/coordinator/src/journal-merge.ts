@@ -95,7 +95,8 @@ function owed(versions: Versions): OwedRun | undefined {
   if (remote.owed === undefined || isSame(base.owed, remote.owed)) return ofNode;
   // Taken for lost by others, the run has come to its end here after all.
   const { resumes } = remote.owed;
-  if (resumes !== undefined && resumes === base.running?.run && resumes !== local.running?.run) return ofNode;
+  if (resumes !== undefined && resumes === base.running?.run && resumes !== local.running?.run)
+    return local.owed;
   return ofNode?.scope === 'full' && remote.owed.scope !== 'full' && local.owed ? ofNode : remote.owed;
 }
 

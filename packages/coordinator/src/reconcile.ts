@@ -91,7 +91,8 @@ export class Reconciler {
     const nowMs = clock.now();
     // Before the decision: where the record is another by now, an attempt that has not happened never will.
     const remote = await store.get(keys.task(task), o);
-    const before = await book.attempt<Attempt>(task, o);
+    const last = await book.attempt<Attempt | Told>(task, o);
+    const before = last && 'decision' in last ? last : undefined;
     const written = before && (await store.get(before.decision.key, o));
     const work = await this.#work(task, o);
     if (before && written?.value === before.decision.value)
@@ -99,7 +100,7 @@ export class Reconciler {
     if (!remote) return this.#dropped(task, work, o);
     const isOpen = before !== undefined && !written && before.revision === remote.revision;
     const base = (await book.seen(keys.task(task), o)) ?? remote;
-    const atMs = Math.max(nowMs, before ? decidedAtMs(before) + 1 : 0);
+    const atMs = Math.max(nowMs, last ? decidedAtMs(last) + 1 : 0);
     const attempt = isOpen
       ? before
       : await planAttempt({ remote, base, ...work }, { ...o, store, meta, nowMs, atMs });
@@ -154,16 +155,19 @@ export class Reconciler {
   ): Promise<Reconciled> {
     const { book } = this.#o;
     const { outcome, reason, through } = attempt;
+    const last: Told = { toldAtMs: decidedAtMs(attempt) };
     const told = work.pending.filter((one) => one.revision <= through);
-    await book.dropOwn(told, o);
+    // A run that goes on is looked up until every other task is told, too.
+    const isNeeded = (own: Own): boolean => runsOf([own]).some(({ endedAtMs }) => endedAtMs === undefined);
+    await book.dropOwn(told, { ...o, ...(outcome !== 'closed' && { isNeeded }) });
     if (outcome === 'closed') {
       const seen = { value: attempt.record, revision: attempt.revision };
-      await book.settle(task, { seen, own: 'as-seen' }, o);
+      await book.settle(task, { seen, own: 'as-seen', told: last }, o);
     } else {
       // Changed after the attempt was made: what is new is compared with what this node had then.
       const isLeft = work.own !== undefined && work.own.revision > through;
       const seen = { value: isLeft ? attempt.local : attempt.record, revision };
-      await book.settle(task, { seen, own: isLeft ? 'left' : 'as-seen' }, o);
+      await book.settle(task, { seen, own: isLeft ? 'left' : 'as-seen', told: last }, o);
     }
     return { task, outcome, reason, runs: runsOf(told).length };
   }
@@ -193,6 +197,11 @@ export class Reconciler {
   }
 }
 
-function decidedAtMs({ decision }: Attempt): number {
-  return (JSON.parse(decision.value) as DecisionRecord).atMs;
+/** What is left of an attempt that the cluster has: two decisions of one moment could not be told apart. */
+interface Told {
+  readonly toldAtMs: number;
+}
+
+function decidedAtMs(last: Attempt | Told): number {
+  return 'toldAtMs' in last ? last.toldAtMs : (JSON.parse(last.decision.value) as DecisionRecord).atMs;
 }

@@ -22,9 +22,9 @@ export type Answered = { readonly header?: ResponseHeader | undefined };
 
 export interface Failure {
   readonly error: HoldfastError;
+  readonly url: string;
   /** How far it got: whether etcd may have seen the request itself. */
   readonly at: 'connect' | 'login' | 'call';
-  readonly isLate: boolean;
 }
 
 interface AttemptOptions {
@@ -124,7 +124,7 @@ export class EtcdCalls implements AsyncDisposable {
         ? this.#late(call.what, member)
         : etcdError(caught, { what: call.what, url: member.url });
       if (error.code === 'unavailable' || at === 'connect') this.leave(member);
-      return { error, at, isLate };
+      return { error, at, url: member.url };
     }
   }
 
@@ -143,19 +143,21 @@ export class EtcdCalls implements AsyncDisposable {
     throwIfAborted(this.closed);
     const endMs = this.#clock.elapsed() + this.#callMaxMs;
     const eachMs = Math.max(this.#callMaxMs / this.#members.length, Math.min(attemptMinMs, this.#callMaxMs));
-    let unreachable: HoldfastError[] = [];
+    const unreachable = new Map<string, HoldfastError>();
     for (let tries = 1; ; tries += 1) {
       const leftMs = Math.max(0, endMs - this.#clock.elapsed());
       const maxMs = Math.min(leftMs, eachMs);
       const outcome = await this.attempt(call, { maxMs, answerMaxMs: isOnce ? leftMs : maxMs, isOnce });
       if ('value' in outcome) return outcome.value;
-      const { error, at } = outcome;
+      const { error, at, url } = outcome;
       if (at === 'call' && isOnce && error.code === 'unavailable')
-        throw await this.#unknown(call.what, outcome);
+        throw await this.#unknown(call.what, error);
       if (at !== 'connect' && error.code !== 'unavailable') throw error;
-      unreachable = at === 'connect' ? [...unreachable, error] : [];
-      if (unreachable.length === this.#members.length) throw noneReachable(call.what, unreachable);
-      if (this.#clock.elapsed() >= endMs) throw await this.#explained(outcome);
+      if (at === 'connect') unreachable.set(url, error);
+      else unreachable.delete(url);
+      if (unreachable.size === this.#members.length)
+        throw noneReachable(call.what, [...unreachable.values()]);
+      if (this.#clock.elapsed() >= endMs) throw await this.#explained(error);
       if (tries % this.#members.length === 0) await this.#pause(call.signal);
     }
   }
@@ -167,17 +169,18 @@ export class EtcdCalls implements AsyncDisposable {
     throwIfAborted(this.closed);
   }
 
-  async #unknown(what: string, failure: Failure): Promise<HoldfastError> {
-    const { reason, hint, cause } = await this.#explained(failure);
+  async #unknown(what: string, error: HoldfastError): Promise<HoldfastError> {
+    const { reason, hint, cause } = await this.#explained(error);
+    const next = `read again before you repeat what could not be confirmed (${what})`;
     return new HoldfastError('unavailable', `${reason}; it may have happened all the same`, {
-      hint: hint ?? `read again before you repeat what could not be confirmed: ${what}`,
+      hint: hint === undefined ? next : `${next}; ${hint}`,
       cause,
     });
   }
 
   /** Why there was no answer: the members know whether they have a quorum, but tell only when asked. */
-  async #explained({ error, isLate }: Failure): Promise<HoldfastError> {
-    if (!isLate || this.closed.aborted) return error;
+  async #explained(error: HoldfastError): Promise<HoldfastError> {
+    if (this.closed.aborted || error.reason.includes('no quorum')) return error;
     return (await diagnose(this.#members, { clock: this.#clock, signal: this.closed, error })) ?? error;
   }
 
@@ -203,7 +206,7 @@ function noneReachable(what: string, errors: readonly HoldfastError[]): Holdfast
   if (errors.length === 1) return errors[0] as HoldfastError;
   return new HoldfastError(
     telling?.code ?? 'unavailable',
-    `could not ${what} at any endpoint: ${errors.map(({ reason }) => reason).join('; ')}`,
+    `could not ${what}: ${errors.map(({ reason }) => reason.replace(`could not ${what} at `, '')).join('; ')}`,
     { hint: telling?.hint, cause: telling ?? errors[0] },
   );
 }

@@ -120,7 +120,9 @@ export class Ledger {
       if (record.removedAtMs === undefined) return { record };
       const nowMs = this.#clock.now();
       const { removedAtMs: _removed, owed: _owed, ...rest } = record;
-      const settledMs = { full: nowMs, incremental: nowMs };
+      // By the clock of a node that is behind, now is before what another has settled already.
+      const { full, incremental } = rest.settledMs;
+      const settledMs = { full: Math.max(full, nowMs), incremental: Math.max(incremental, nowMs) };
       return { record: { ...rest, ...as, sinceMs: nowMs, settledMs } };
     });
   }
@@ -372,7 +374,9 @@ export class Ledger {
 /** The story of a task's responsible node is whole only with what its fulls gave it. */
 function granted(before: TaskRecord, { record, run }: Step, nowMs: number): Put[] {
   const { owner, task, generation } = record;
-  if (!owner || owner.chain === before.owner?.chain) return [];
+  const { owner: had } = before;
+  // A further full of the same owner is no news.
+  if (!owner || (had?.node === owner.node && had.generation === owner.generation)) return [];
   const reason = `run ${run.id} committed the full of chain ${owner.chain}: node ${owner.node} makes the incrementals`;
   return [
     decisionPut({ task, atMs: nowMs, kind: 'ownership', node: owner.node, generation, by: run.node, reason }),

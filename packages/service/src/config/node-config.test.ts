@@ -27,6 +27,8 @@ describe('a node without a file', () => {
       bandwidth: undefined,
       listen: { address: '127.0.0.1:6362', tls: undefined, token: undefined, hosts: [] },
       store: { type: 'embedded', path: `${folder}/.local/state/holdfast/store.db` },
+      storeWaitMs: 0,
+      cluster: { secret: undefined, advertise: undefined, aliveForMs: 10_000, moveAfterMs: 30_000 },
       limits: { runs: 4, perSource: 1, historyPerTask: 500, workers: 4, stallAfterMs: 600_000 },
       log: { level: 'info', format: 'json' },
       tags: [],
@@ -80,12 +82,15 @@ describe('the file of a node', () => {
   });
 });
 
+const aPlaceholder =
+  'expected a placeholder, $' + '{env:NAME} or $' + '{file:/PATH}: secrets are never stored';
+
 describe('a bad file of a node', () => {
   it.each([
     ['limts: {}', '1:1: limts: is not known; did you mean limits?'],
     [
       'zzz: 1',
-      '1:1: zzz: is not known; known are name, state, staging, stagingMax, bandwidth, listen, store, limits, log, tags, stop',
+      '1:1: zzz: is not known; known are name, state, staging, stagingMax, bandwidth, listen, store, cluster, limits, log, tags, stop',
     ],
     ['listen: { tsl: {} }', '1:11: listen.tsl: is not known; did you mean tls?'],
     ['- a', '1:1: expected a mapping, not a list'],
@@ -119,7 +124,42 @@ describe('a bad file of a node', () => {
       'bandwidth: { schedule: [{ from: "08:00", to: "18:00", limit: 5MB }] }',
       '1:62: bandwidth.schedule[0].limit: expected bytes per second with their unit, such as 500kB/s, 50MiB/s or 1.5GiB/s, from 1kB/s to 1TiB/s, not "5MB"; did you mean 5MB/s?',
     ],
-    ['store: { type: etcd }', '1:16: store.type: expected embedded, not "etcd"'],
+    ['store: { type: zookeeper }', '1:16: store.type: expected embedded or etcd, not "zookeeper"'],
+    ['store: { type: etcd }', '1:1: store.endpoints: is missing: expected the URLs of etcd members'],
+    [
+      'store: { type: etcd, endpoints: ["db1:2379"] }',
+      '1:34: store.endpoints[0]: expected a URL of a host and a port, such as https://etcd-1:2379, not "db1:2379"',
+    ],
+    ['store: { endpoints: ["http://e:2379"] }', '1:21: store.endpoints: is for type: etcd'],
+    [
+      'store: { type: etcd, path: x, endpoints: ["http://e:2379"] }',
+      '1:28: store.path: is for type: embedded',
+    ],
+    [
+      'store: { type: etcd, endpoints: ["http://e:2379"], tls: { ca: ca.crt } }',
+      '1:33: store.endpoints: expected https:// URLs, since there is tls',
+    ],
+    [
+      'store: { type: etcd, endpoints: ["https://e:2379"], tls: { cert: a.crt } }',
+      '1:58: store.tls: expected cert and key together, or neither',
+    ],
+    [
+      'store: { type: etcd, endpoints: ["https://e:2379"], password: "${env:P}" }',
+      '1:1: store.user: is missing: a password is for a user',
+    ],
+    [
+      'store: { type: etcd, endpoints: ["https://e:2379"], user: u, password: geheim }',
+      `1:72: store.password: ${aPlaceholder}`,
+    ],
+    [
+      'cluster: { aliveFor: 1s }',
+      '1:22: cluster.aliveFor: expected a duration from 2s to 5m with its unit, such as 15s, 5m, 1h30m or 14d, not "1s"',
+    ],
+    ['cluster: { secret: geheim }', `1:20: cluster.secret: ${aPlaceholder}`],
+    [
+      'cluster: { advertise: db1 }',
+      '1:23: cluster.advertise: expected a URL of a host and a port, such as http://node-a.example:6362, not "db1"',
+    ],
     ['state: ~/x', "1:8: state: ~ is the shell's: expected a path, such as /var/lib/holdfast"],
     ['state: "${env:X}/y"', '1:8: state: expected a path without placeholders: they are for secrets'],
     [

@@ -1,5 +1,6 @@
 /** What the parts of a node work on, in memory: for tests of one part, and of a whole node. */
 import {
+  type Adopted,
   Assignments,
   ClusterView,
   keys,
@@ -55,7 +56,7 @@ export interface Bench extends AsyncDisposable {
   ): Promise<void>;
   record(task: string): Promise<TaskRecord>;
   /** A task has a record, and this node has the task, which is not alive because of that. */
-  adopt(task: string, node: string): Promise<void>;
+  adopt(task: string, node: string, as?: Adopted): Promise<void>;
   /** The node takes the task, as if it were alive for a moment. */
   move(task: string, node: string): Promise<void>;
   /** The newest first. */
@@ -122,9 +123,9 @@ export async function openBench(): Promise<Bench> {
       if (!known) throw new Error(`task ${task} has no record`);
       return known.value;
     },
-    adopt: (task, node) =>
+    adopt: (task, node, as = {}) =>
       asNode(node, async (by) => {
-        await by.adopt(task, { reason: 'it is the test', schedule: '', disabled: false }, { signal });
+        await by.adopt(task, { reason: 'it is the test', ...as }, { signal });
       }),
     move: (task, node) =>
       asNode(node, async (by) => {

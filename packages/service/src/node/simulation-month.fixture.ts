@@ -357,10 +357,12 @@ export class Month {
       const lost = logsIn(world.folder.join('state', 'logs', task)).filter((id) => !known.has(id));
       if (lost.length > 0) throw new Error(`logs of runs that are forgotten: ${lost.join()}`);
     }
-    const entries = table.list('', {}).filter(({ key }) => !key.startsWith('runs/'));
+    const listed = table.list('', {}).filter(({ key }) => !key.startsWith('runs/'));
+    const entries = listed.filter(({ key }) => !key.startsWith('decisions/'));
     const tasks = Object.keys(firstTasks).length;
-    if (entries.length !== 3 + tasks)
-      throw new Error(`the store has ${entries.map(({ key }) => key).join()}`);
+    // Format, cluster, objects and node; and of each task, that it was new, and who makes its incrementals.
+    if (entries.length !== 4 + tasks || listed.length - entries.length > 2 * tasks)
+      throw new Error(`the store has ${listed.map(({ key }) => key).join()}`);
     for (const { database } of Object.values(world.databases)) {
       // Each task keeps changes for its newest chain alone.
       const kept = Map.groupBy(database.keepers.keys(), (label) => label.replace(/_[^_]*$/, ''));

@@ -2,7 +2,7 @@ import type { Message, RunRecord, RunResult } from '@holdfast/coordinator';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Bench, openBench, signal } from './bench.fixture.ts';
 import { RunLogs } from './run-log.ts';
-import { Schedules } from './schedules.ts';
+import { adopted, Schedules } from './schedules.ts';
 import { Supervisor } from './supervisor.ts';
 import { TaskKeeper } from './task-keeper.ts';
 
@@ -51,6 +51,14 @@ afterEach(async () => {
   await bench[Symbol.asyncDispose]();
 });
 
+/** Declares tasks, and the assigner does its part. */
+async function declare(...declared: Parameters<Bench['declare']>): Promise<void> {
+  await bench.declare(...declared);
+  for (const [task, spec] of Object.entries(bench.view.objects.value.tasks))
+    if (!bench.view.task(task)) await bench.adopt(task, 'node-a', adopted(spec));
+  await bench.pass(0);
+}
+
 async function take(task = 'shop', log = false): Promise<RunRecord> {
   const known = await bench.ledger.task(task, { signal });
   if (!known) throw new Error('no record');
@@ -94,7 +102,7 @@ async function messages(): Promise<readonly Message['event'][]> {
 
 describe('a task that is declared', () => {
   it('has a record, whose schedule counts from then', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     const nowMs = bench.clock.now();
     expect(await bench.record('shop')).toMatchObject({
       node: 'node-a',
@@ -105,23 +113,23 @@ describe('a task that is declared', () => {
   });
 
   it('and no longer is, stays in the records without anything owed, and goes on when it is declared again', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     await bench.ledger.delay('shop', bench.clock.now() + dayMs, () => 'full', { signal });
-    await bench.declare({});
+    await declare({});
     const gone = await bench.record('shop');
     expect(gone).toMatchObject({ removedAtMs: bench.clock.now(), generation: 1 });
     expect(gone.owed).toBeUndefined();
     await bench.pass(dayMs);
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     const back = await bench.record('shop');
     expect(back.removedAtMs).toBeUndefined();
     expect(back.settledMs.full).toBe(bench.clock.now());
   });
 
   it('is forgotten with its history and its logs thirty days after it was removed', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     await succeed(await take('shop', true));
-    await bench.declare({});
+    await declare({});
     await bench.pass(29 * dayMs);
     expect(await logs.list('shop')).toHaveLength(1);
     await bench.pass(dayMs + 2 * minuteMs);
@@ -130,11 +138,11 @@ describe('a task that is declared', () => {
   });
 
   it('counts its schedule from a change of it: nothing that it asks for before is missed', async () => {
-    await bench.declare({ shop: { full: '0 0 1 1 *' } });
+    await declare({ shop: { full: '0 0 1 1 *' } });
     await bench.pass(2 * minuteMs);
     const { sinceMs } = await bench.record('shop');
     await bench.pass(10 * hourMs);
-    await bench.declare({ shop: { full: '0 * * * *' } });
+    await declare({ shop: { full: '0 * * * *' } });
     const nowMs = bench.clock.now();
     expect(sinceMs).toBeLessThan(nowMs);
     expect(await bench.record('shop')).toMatchObject({
@@ -144,19 +152,19 @@ describe('a task that is declared', () => {
   });
 
   it('counts from the end of being disabled', async () => {
-    await bench.declare({ shop: { disabled: true } });
+    await declare({ shop: { disabled: true } });
     await bench.pass(10 * hourMs);
     expect(await messages()).toEqual([]);
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     expect(await bench.record('shop')).toMatchObject({ disabled: false, sinceMs: bench.clock.now() });
   });
 
   it('keeps its place in the schedule when anything else of it changes', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     await bench.pass(2 * minuteMs);
     const before = await bench.record('shop');
     await bench.pass(hourMs);
-    await bench.declare({ shop: { destinations: ['near'], overdueAfter: '2h', require: 1 } });
+    await declare({ shop: { destinations: ['near'], overdueAfter: '2h', require: 1 } });
     const { sinceMs, settledMs } = await bench.record('shop');
     expect({ sinceMs, settledMs }).toEqual({ sinceMs: before.sinceMs, settledMs: before.settledMs });
   });
@@ -164,7 +172,7 @@ describe('a task that is declared', () => {
 
 describe('a task that is overdue', () => {
   it('is told once, with its message in the same transaction', async () => {
-    await bench.declare({ shop: {} }, { hook });
+    await declare({ shop: {} }, { hook });
     await bench.pass(5 * hourMs);
     expect(await messages()).toEqual(['overdue']);
     expect(pokes).toBe(1);
@@ -173,7 +181,7 @@ describe('a task that is overdue', () => {
   });
 
   it('is told to be well again once, after a backup', async () => {
-    await bench.declare({ shop: {} }, { hook });
+    await declare({ shop: {} }, { hook });
     await bench.pass(2 * hourMs);
     await succeed(await take());
     await bench.pass(10 * minuteMs);
@@ -182,7 +190,7 @@ describe('a task that is overdue', () => {
   });
 
   it('for its full is not told again after each of its incrementals', async () => {
-    await bench.declare({ shop: { full: '0 15 * * *', incremental: '0 * * * *' } }, { hook });
+    await declare({ shop: { full: '0 15 * * *', incremental: '0 * * * *' } }, { hook });
     for (let hour = 0; hour < 24; hour++) {
       await bench.pass(hourMs);
       await succeed(await take(), 'incremental');
@@ -194,7 +202,7 @@ describe('a task that is overdue', () => {
   });
 
   it('is not told of while it is paused', async () => {
-    await bench.declare({ shop: {} }, { hook });
+    await declare({ shop: {} }, { hook });
     await bench.pass(1000);
     await bench.ledger.pause('shop', { signal });
     await bench.pass(5 * hourMs);
@@ -204,7 +212,7 @@ describe('a task that is overdue', () => {
 
 describe('history', () => {
   it('is cut to its length with the logs of what goes', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     await bench.pass(minuteMs);
     for (let at = 0; at < 60; at++) await fail(await take('shop', true));
     await bench.pass(minuteMs);
@@ -213,7 +221,7 @@ describe('history', () => {
   });
 
   it('keeps a run that goes on, however many were skipped meanwhile', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     await bench.pass(minuteMs);
     const run = await take('shop', true);
     for (let at = 0; at < 60; at++) {
@@ -231,13 +239,13 @@ describe('history', () => {
   });
 
   it('of a task that was forgotten is cut again when it is declared anew', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     await bench.pass(minuteMs);
     for (let at = 0; at < 200; at++) await fail(await take());
     await bench.pass(minuteMs);
-    await bench.declare({});
+    await declare({});
     await bench.pass(31 * dayMs);
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     await bench.pass(minuteMs);
     for (let at = 0; at < 60; at++) await fail(await take());
     await bench.pass(minuteMs);
@@ -247,7 +255,7 @@ describe('history', () => {
 
 describe('a run that nobody carries out', () => {
   it('is taken up when it was taken and not yet begun', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     const run = await take();
     await bench.pass(5 * minuteMs);
     expect(takenUp).toEqual([]);
@@ -257,7 +265,7 @@ describe('a run that nobody carries out', () => {
   });
 
   it('is interrupted when it had begun', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     const run = await take();
     await bench.ledger.begin(run, { signal });
     own.clear();
@@ -268,7 +276,7 @@ describe('a run that nobody carries out', () => {
   });
 
   it('of another node is left alone', async () => {
-    await bench.declare({ shop: {} });
+    await declare({ shop: {} });
     await bench.move('shop', 'node-b');
     await take();
     own.clear();

@@ -250,7 +250,7 @@ describe('a bad task', () => {
     [`{ ${good}, blackout: {} }`, `${field('blackout')}: expected a list of windows`],
     [
       `{ ${good}, retention: {} }`,
-      `${at}:${column}: tasks.orders.retention: is not known; known are source, type, full, incremental, timezone, destinations, require, disabled, jitter, blackout, overdueAfter, behindAfter, staging`,
+      `${at}:${column}: tasks.orders.retention: is not known; known are source, type, full, incremental, timezone, destinations, require, disabled, jitter, blackout, overdueAfter, behindAfter, staging, nodes`,
     ],
     [
       '{ source: orders, destinations: [near, far] }',

@@ -36,7 +36,8 @@ export const brokenRules = {
   BREAK_NEW_GENERATION: 'generations_only_grow',
   BREAK_OWNERSHIP: 'one_writer_per_chain',
   BREAK_OWNER_CLEARED: 'the_owner_is_responsible',
-  BREAK_OWNER_KEPT: 'the_owner_is_responsible',
+  BREAK_GRANT: 'the_owner_is_responsible',
+  BREAK_ENDED_AFTER_COMMIT: 'the_source_keeps_what_the_owner_needs',
   BREAK_BASE: 'each_backup_follows_the_one_before',
   BREAK_JOURNAL_CURSOR: 'no_occurrence_twice',
   BREAK_CLAIM_OBSERVED: 'only_a_lost_node_loses_its_task',
@@ -83,7 +84,7 @@ export async function checkModel(o: CheckOptions = {}): Promise<Checked> {
       o.isShort ? '-O0' : '-O2',
       '-DSAFETY',
       `-DMEMLIM=${memoryMaxMiB}`,
-      '-DCOLLAPSE',
+
       '-o',
       'pan',
       'pan.c',

@@ -32,8 +32,8 @@
 hidden byte one_writer_per_chain, each_backup_follows_the_one_before, incrementals_only_by_their_owner,
   first_backup_after_a_move_is_a_full, no_commit_under_an_old_generation, no_commit_of_an_ended_run,
   no_occurrence_twice, generations_only_grow, only_a_lost_node_loses_its_task, only_lost_runs_are_interrupted,
-  the_owner_is_responsible, no_run_displaces_another, a_living_node_gets_the_task, no_run_stays_for_ever,
-  every_occurrence_is_backed_up;
+  the_owner_is_responsible, no_run_displaces_another, the_source_keeps_what_the_owner_needs,
+  a_living_node_gets_the_task, no_run_stays_for_ever, every_occurrence_is_backed_up;
 
 /* ---- The store: all that is here survives everything; a transaction is one atomic step. ------------------------- */
 
@@ -46,7 +46,7 @@ typedef Record {
   byte runGeneration = 0;  /* … its generation … */
   byte occurrence = none;  /* … and what it stands for; none: by hand */
   byte owner = none;       /* the chain whose incrementals its maker may make: node and generation in one */
-  byte newest = none;      /* the chain of the last committed full */
+  byte newest = none;      /* the last chain that was owned */
   byte cursor = 0;         /* occurrences up to here are settled */
   byte owed = none;        /* the occurrence of an interrupted run, to be done again */
   bool notSuitable = false;
@@ -69,6 +69,7 @@ byte current = 0;
 byte chains = 0;
 byte maker[CHAINS];  /* by chain: the node in its name */
 byte length[CHAINS]; /* by chain: how many manifests */
+bool forgotten = false; /* the source keeps changes no more for the newest chain: it cannot be continued */
 
 /* ---- The nodes. ------------------------------------------------------------------------------------------------- */
 
@@ -165,7 +166,12 @@ inline decide(n, what, occurrence_) {
 /* A manifest is written: from now on the backup exists, whatever the store will say. */
 inline writeManifest(n) {
   if
-  :: at[n].isFull -> chains++; maker[chains] = n; length[chains] = 1; at[n].chain = chains
+  :: at[n].isFull ->
+     chains++; maker[chains] = n; length[chains] = 1; at[n].chain = chains;
+#ifdef BREAK_ENDED_AFTER_COMMIT
+     /* A full that is to be owned ends what the source keeps for all chains before it, as soon as it is stored. */
+     if :: at[n].occurrence != none && r.newest != none -> forgotten = true :: else fi
+#endif
   :: else ->
      promise(one_writer_per_chain, maker[at[n].chain] == n);
      promise(each_backup_follows_the_one_before, at[n].base == length[at[n].chain]);
@@ -178,7 +184,7 @@ inline answered(n, heard) {
   if :: heard = true :: mayBreak -> faults--; at[n].connected = false; heard = false fi
 }
 
-/* ---- Transactions of the Ledger. -------------------------------------------------------------------------------- */
+/* ---- Transactions: of Ledger, Assignments and Reconciler. ------------------------------------------------------- */
 
 /* Ledger.take, startByHand: compare-and-set on the record that the decision was made on. */
 #ifdef BREAK_TAKE_CAS
@@ -216,7 +222,9 @@ inline takeRun(n, heard) {
 inline chooseScope(n) {
   if
   :: at[n].isFull = true
-  :: at[n].decided == take && r.owner != none -> at[n].chain = r.owner
+  :: at[n].decided == take && r.owner != none ->
+     promise(the_source_keeps_what_the_owner_needs, !forgotten);
+     at[n].chain = r.owner
 #ifdef BREAK_OWNERSHIP
   :: at[n].decided == take && r.newest != none -> at[n].chain = r.newest
 #endif
@@ -239,6 +247,11 @@ inline chooseScope(n) {
 #else
 #define runStands(run_) (run_ == r.running)
 #endif
+#ifdef BREAK_GRANT
+#define mayOwn(n) true
+#else
+#define mayOwn(n) (r.node == n)
+#endif
 inline commitRun(n, heard) {
   heard = true;
   if
@@ -249,8 +262,8 @@ inline commitRun(n, heard) {
      r.running = none; r.runner = 0; r.runGeneration = 0; r.occurrence = none;
      if
      :: at[n].isFull ->
-        r.newest = at[n].chain;
-        if :: r.node == n -> r.owner = at[n].chain; mustBeFull = false :: else fi
+        /* By hand on another node it takes nothing: the owner's chain goes on. */
+        if :: mayOwn(n) -> r.owner = at[n].chain; r.newest = at[n].chain; mustBeFull = false; forgotten = false :: else fi
      :: else ->
         promise(incrementals_only_by_their_owner, r.node == n && r.owner == at[n].chain);
         promise(first_backup_after_a_move_is_a_full, !mustBeFull)
@@ -264,7 +277,7 @@ inline commitRun(n, heard) {
   if :: heard -> endRun(n) :: else fi
 }
 
-/* The end of the time without the store: what the journal holds counts if the generation still stands. */
+/* Reconciler.task, when the store is back: what the journal holds counts if the generation still stands. */
 inline commitJournal(n, heard) {
   heard = true;
   if
@@ -288,7 +301,7 @@ inline commitJournal(n, heard) {
   if :: heard -> at[n].journalFirst = none; at[n].journalLast = none; at[n].journalGeneration = 0 :: else fi
 }
 
-/* Ledger.moveTask, by the node that the task moves to. */
+/* Assignments.take, by the node that the task moves to. */
 #ifdef BREAK_CLAIM_OBSERVED
 #define mayClaim(n) true
 #else
@@ -310,12 +323,8 @@ inline claimTask(n, heard) {
      if :: r.running != none -> interruptRunning() :: else fi;
 #endif
      mustBeFull = (r.newest == none || maker[r.newest] != n);
-#ifdef BREAK_OWNER_KEPT
-     r.owner = (mustBeFull -> none : r.owner); /* the newest chain may be one by hand, of another node than the owner's */
-#else
 #ifndef BREAK_OWNER_CLEARED
      r.owner = (mustBeFull -> none : r.newest);
-#endif
 #endif
      wrote;
      checkRecord();
@@ -325,7 +334,7 @@ inline claimTask(n, heard) {
   undecide(n)
 }
 
-/* Ledger.interrupt, by the responsible node: a run by hand whose node went away. */
+/* Assignments.interrupt, by the responsible node: a run by hand whose node went away. */
 #ifdef BREAK_INTERRUPT_OBSERVED
 #define mayInterrupt(n) (r.running != none)
 #else
@@ -350,10 +359,10 @@ hidden byte heard_;
 proctype Node(byte me) {
 end:
   do
-  /* Ledger.announceNode. */
+  /* A session: the node's sign of life in the store. */
   :: atomic { isOnline(me) && !session[me] -> session[me] = true }
 
-  /* The first step of a move: whoever sees that the responsible node is gone says so; who is back takes it back. */
+  /* Assignments.mark and .clear, the first step of a move: whoever sees that the responsible node is gone says so. */
   :: atomic { isFree(me) && session[me] && !session[r.node] && !r.notSuitable -> r.notSuitable = true; wrote }
   :: atomic { isFree(me) && me == r.node && session[me] && r.notSuitable -> r.notSuitable = false; wrote }
 

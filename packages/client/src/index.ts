@@ -1,6 +1,7 @@
 export { checkInput } from './check-input.ts';
 export { Client, type ClientCalls, type ClientOptions } from './client/client.ts';
 export { type Fetch, notBegunHeader } from './client/connection.ts';
+export { isUnanswered } from './client/unanswered.ts';
 export { isLoopback } from './client/url.ts';
 export * from './contract/contract.ts';
 export { errorStatus, transportErrors } from './contract/error-status.ts';

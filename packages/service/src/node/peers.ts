@@ -1,6 +1,6 @@
-import { Client, type Fetch, type NodeStatus } from '@holdfast/client';
+import { Client, type Fetch, isUnanswered, type NodeStatus } from '@holdfast/client';
 import type { ClusterView, NodeRecord } from '@holdfast/coordinator';
-import { type Clock, type ErrorCode, HoldfastError, type Secret, type Sig } from '@holdfast/core';
+import { type Clock, HoldfastError, type Secret, type Sig } from '@holdfast/core';
 import { signPeerRequest } from '../api/index.ts';
 
 export interface PeersOptions {
@@ -37,14 +37,9 @@ const patienceMs = 10_000;
 const clockOffsetMaxMs = 5_000;
 
 /** The way to another node failed, rather than that what was asked of it. */
-const wayErrors: readonly ErrorCode[] = [
-  'unavailable',
-  'timeout',
-  'unauthenticated',
-  'permission_denied',
-  'config_invalid',
-  'unsupported',
-];
+function isOfTheWay(error: HoldfastError): boolean {
+  return isUnanswered(error) || error.code === 'unauthenticated' || error.code === 'unsupported';
+}
 
 /**
  * The other nodes of the cluster, to be asked what only they know. What one is asked so, it answers by itself: it asks
@@ -90,7 +85,7 @@ export class Peers {
     } catch (caught) {
       o.signal.throwIfAborted();
       const error = HoldfastError.from(caught);
-      if (!wayErrors.includes(error.code)) throw error;
+      if (!isOfTheWay(error)) throw error;
       const named = this.#named(error, node, record);
       this.#failed.set(node, { atMs: clock.elapsed(), error: named });
       throw named;

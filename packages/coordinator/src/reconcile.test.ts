@@ -290,6 +290,20 @@ describe('a reconciliation that is disturbed', () => {
     expect(await cluster.decisions('shop')).toHaveLength(2);
   });
 
+  it('does not take back what it has merged, when the answer to that was lost and the node went on', async () => {
+    const cluster = new Cluster();
+    const life = await apartWith(cluster, { transact: ['lost'] });
+    await back(life, 'shop', 'c1/0001');
+    await cluster.ledgerB.pause('shop', o);
+    const { pausedSinceMs } = await cluster.record('shop');
+    life.line.reconnect();
+    await expect(life.store.reconcile(o)).rejects.toMatchObject({ code: 'unavailable' });
+    const second = await back(life, 'shop', 'c1/0002');
+    expect(await life.store.reconcile(o)).toMatchObject([{ outcome: 'merged', runs: 2 }]);
+    const record = await cluster.record('shop');
+    expect(record).toMatchObject({ pausedSinceMs, runsCount: 2, lastGood: { run: second.id } });
+  });
+
   it('decides anew when the task is moved while it is being told', async () => {
     const cluster = new Cluster();
     let meddled = 0;

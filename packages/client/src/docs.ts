@@ -16,6 +16,7 @@ const preface = [
     'Times are UTC, as in `2026-11-21T06:30:00.000Z`; sizes are bytes.',
     'The Host header has to name the node: `127.0.0.1`, `localhost` or `[::1]` with its port, or a configured name. Pages of other origins are refused.',
     'A write is not undone when its caller goes away.',
+    'Any node of a cluster answers for all; nodes ask each other with signatures in place of the token.',
   ]),
 ];
 

@@ -86,7 +86,7 @@ export const runRoutes = {
     }),
     response: runTables,
     status: 200,
-    errors: ['not_found'],
+    errors: ['not_found', 'precondition_failed'],
     writes: false,
     examples: [
       {
@@ -121,7 +121,7 @@ export const runRoutes = {
     params,
     response: logLine,
     status: 200,
-    errors: ['not_found'],
+    errors: ['not_found', 'precondition_failed'],
     writes: false,
     examples: [
       {

@@ -128,7 +128,7 @@ export const taskRoutes = {
     body: z.strictObject({ for: duration }),
     response: taskView,
     status: 200,
-    errors: ['not_found', 'conflict'],
+    errors: ['not_found', 'conflict', 'precondition_failed'],
     writes: true,
     examples: [
       {

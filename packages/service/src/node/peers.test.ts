@@ -79,6 +79,11 @@ describe('a run that another node carries out', () => {
     await cluster.until(async () => (await a.client.getRun({ run, signal })).state === 'succeeded');
     const lines = await Array.fromAsync(a.client.getRunLog({ run, signal }));
     expect(lines[0]?.text).toContain('the run starts: full backup of task shop');
+    await b[Symbol.asyncDispose]();
+    expect(await errorOf(Array.fromAsync(a.client.getRunLog({ run, signal })))).toMatchObject({
+      code: 'not_found',
+      hint: 'it can be read again when node-b is there',
+    });
     const unknown = 'shop-20200101T000000000Z';
     const missing = await errorOf(Array.fromAsync(a.client.getRunLog({ run: unknown, signal })));
     expect(missing.code).toBe('not_found');

@@ -73,6 +73,14 @@ export function runHandlers(parts: NodeParts): RunHandlers {
         throw new HoldfastError('not_found', `the log of run ${run} is not on this node`, {
           hint: `ask node ${record.node}`,
         });
+      if (!peers.isAlive(record.node))
+        throw new HoldfastError(
+          'not_found',
+          `the log of run ${run} is on ${record.node}, which is not alive`,
+          {
+            hint: `it can be read again when ${record.node} is there`,
+          },
+        );
       return peers.ask(record.node, (client) => begun(client.getRunLog({ run, signal })), { signal });
     },
   };

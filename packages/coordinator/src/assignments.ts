@@ -74,9 +74,13 @@ export class Assignments {
     );
   }
 
-  /** Nobody may run the task: it has no node until one may. */
+  /** Nobody may run the task: it has no node until one may. No run survives a change of generation. */
   async release(known: Known<TaskRecord>, reason: string, o: Sig): Promise<Known<TaskRecord>> {
-    return this.#write(known, moveTask(known.value, '', { reason }), { kind: 'released', reason }, o);
+    const lost = await this.#interrupted(known, o);
+    const checks = lost ? [...lost.checks, ...isGone(lost.run.node)] : [];
+    const record = moveTask(lost?.record ?? known.value, '', { reason, lost: lost?.run.id });
+    const puts = lost ? [runPut(lost.run)] : [];
+    return this.#write(known, record, { kind: 'released', reason, checks, puts }, o);
   }
 
   /** Ends a run whose node has no sign of life, while the task stays where it is. */

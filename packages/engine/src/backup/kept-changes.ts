@@ -32,7 +32,7 @@ export async function endKept(
  * Resolves with what could not be ended; the next full tries it again.
  */
 export async function endReplaced(
-  { task, chain: own, source: { identity } }: Manifest,
+  { task, chain: own, generation, source: { identity } }: Manifest,
   older: readonly FoundChain[],
   tools: BackupTools,
   o: Sig,
@@ -50,6 +50,14 @@ export async function endReplaced(
     const head = backups.at(-1)?.manifest;
     if (!head || head.state === null || chain === own || head.source.identity !== identity) continue;
     found.add(chain);
+    const { generation: theirs } = backups[0]?.manifest ?? head;
+    if (theirs > generation) {
+      // A node that has lost its task without knowing it must not end what the one after it needs.
+      notices.push(
+        `what chain ${chain} keeps in the source stays: it is of generation ${theirs}, this backup of ${generation}; if nobody goes on with it, holdfast source forget ends it`,
+      );
+      continue;
+    }
     await attempt(chain, notices, async () => {
       await source.forgetChanges({ ...o, state: head.state });
       for (const one of remembered) if (one.chain === chain) await staging.releaseKept(task, one.label, o);

@@ -52,12 +52,17 @@ export class Apart {
   }
 
   #seen(): Entry[] {
-    const { objects, tasks } = this.#parts.view;
+    const { objects, tasks, nodes } = this.#parts.view;
     const record = { objects: objects.value, appliedAtMs: 0 };
     return [
       { key: keys.objects, value: JSON.stringify(record), revision: objects.revision },
       ...[...tasks].map(([task, { value, revision }]) => ({
         key: keys.task(task),
+        value: JSON.stringify(value),
+        revision,
+      })),
+      ...[...nodes].map(([node, { value, revision }]) => ({
+        key: keys.node(node),
         value: JSON.stringify(value),
         revision,
       })),

@@ -1,3 +1,4 @@
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { type Clock, type ClusterStore, Secret, type Sig } from '@holdfast/core';
 import { openEmbeddedStore } from '@holdfast/stores/embedded';
@@ -65,7 +66,7 @@ export class Node implements AsyncDisposable {
     // A file that was deleted on purpose is a new cluster; a store on other machines is one that was mistaken.
     if (config.store.type !== 'embedded') await joinCluster(state, identity, shared);
     const api = stack.use(await openApi(core.parts, { signal }));
-    await core.join({ signal, url: config.cluster.advertise ?? api.url });
+    await core.join({ signal, url: config.cluster.advertise ?? reachableUrl(api.url) });
     logger.info(
       { component: 'node', url: api.url, state, store: store.description },
       `node ${name} listens on ${api.url}`,
@@ -84,4 +85,9 @@ export class Node implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+/** Of a node that listens on all of its addresses, others know the machine's name. */
+function reachableUrl(url: string): string {
+  return url.replace(/\/\/(?:0\.0\.0\.0|\[::\])(?=[:/]|$)/, `//${hostname()}`);
 }

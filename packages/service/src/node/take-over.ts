@@ -1,4 +1,5 @@
 import type { ClusterView, Ledger } from '@holdfast/coordinator';
+import { HoldfastError } from '@holdfast/core';
 import type { Logger } from 'pino';
 import type { Service } from './supervisor.ts';
 
@@ -42,8 +43,13 @@ export class TakeOver {
       if (running?.node !== node || isOwn(running.run)) continue;
       const run = await ledger.run(running.run, { signal });
       if (!run || run.endedAtMs !== undefined) continue;
-      await ledger.interrupt(run, `node ${node} went away during the run`, { signal });
-      logger.warn({ component: 'node', task, run: run.id }, `run ${run.id} was interrupted; it goes on`);
+      try {
+        await ledger.interrupt(run, `node ${node} went away during the run`, { signal });
+        logger.warn({ component: 'node', task, run: run.id }, `run ${run.id} was interrupted; it goes on`);
+      } catch (caught) {
+        // Whoever took the task meanwhile has ended the run.
+        if (HoldfastError.from(caught).code !== 'lease_lost') throw caught;
+      }
     }
   }
 }

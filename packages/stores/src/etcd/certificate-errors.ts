@@ -6,7 +6,12 @@ const alert =
   /ALERT_(CERTIFICATE_REQUIRED|UNKNOWN_CA|BAD_CERTIFICATE|CERTIFICATE_EXPIRED|UNSUPPORTED_CERTIFICATE|CERTIFICATE_UNKNOWN)/;
 
 /** What is wrong with a certificate, or with TLS at all; undefined for another error. */
-export function certificateError(code: string, cause: Error, url: string): HoldfastError | undefined {
+export function certificateError(
+  code: string,
+  cause: Error,
+  o: { readonly url: string; readonly isEtcd?: boolean },
+): HoldfastError | undefined {
+  const { url } = o;
   const refuse = (reason: string, hint: string): HoldfastError =>
     new HoldfastError('unauthenticated', `${reason} (${code})`, { cause, hint });
   if (nobodyKnows.test(code)) {
@@ -35,8 +40,9 @@ export function certificateError(code: string, cause: Error, url: string): Holdf
       'give the store a certificate that the authority of the members has signed: tls.cert and tls.key',
     );
   }
-  const gone = code === 'ECONNRESET' && cause.message.includes('before secure TLS');
-  if (gone || code === 'EPROTO' || /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/.test(code)) {
+  if (/^(ECONNRESET|EPIPE|EPROTO|ERR_SSL_WRONG_VERSION_NUMBER|ERR_SSL_PACKET_LENGTH_TOO_LONG)$/.test(code)) {
+    // Of one that has been known to answer it says only that the connection broke.
+    if (o.isEtcd || !url.startsWith('https:')) return undefined;
     return new HoldfastError('unavailable', `${url} does not answer in TLS (${code})`, {
       cause,
       hint: 'if that member has no TLS its URL begins with http://',

@@ -81,11 +81,16 @@ const bySystem: Readonly<Record<string, Known>> = {
   EMFILE: { code: 'exhausted', hint: 'raise the limit of open files (ulimit -n)' },
 };
 
-/** Foreign errors stop here. `what` says what was tried, `url` at which endpoint. */
-export function etcdError(
-  caught: unknown,
-  o: { readonly what: string; readonly url: string },
-): HoldfastError {
+export interface ErrorContext {
+  /** What was tried, as in: could not … */
+  readonly what: string;
+  readonly url: string;
+  /** Whether there has ever been an answer from there. */
+  readonly isEtcd?: boolean;
+}
+
+/** Foreign errors stop here. */
+export function etcdError(caught: unknown, o: ErrorContext): HoldfastError {
   const tell = (known: Known, message: string): HoldfastError =>
     new HoldfastError(known.code, `could not ${o.what} at ${o.url}: ${known.reason ?? message}`, {
       hint: known.hint,
@@ -97,7 +102,7 @@ export function etcdError(
     if (at instanceof HoldfastError) return at;
     const { code } = at as NodeJS.ErrnoException;
     if (typeof code === 'string') {
-      const certificate = certificateError(code, at, o.url);
+      const certificate = certificateError(code, at, o);
       if (certificate) return certificate;
       if (/^E[A-Z0-9]+$/.test(code)) return tell(bySystem[code] ?? { code: 'unavailable' }, at.message);
     }
@@ -110,8 +115,12 @@ export function etcdError(
   }
   const { rawMessage } = outermost;
   const known = bySaying.find(([saying]) => saying.test(rawMessage))?.[1];
+  if (known) return tell(known, rawMessage);
+  // A server that expects TLS ends a connection that begins otherwise, and says nothing that we could read.
+  const foreign = o.url.startsWith('http:') && o.isEtcd === false;
+  const hint = 'if that member has TLS its URL begins with https://';
   // Whatever else goes wrong in etcd or on the way to it may be over the next time.
-  return tell(known ?? { code: byCode[outermost.code] ?? 'unavailable' }, rawMessage);
+  return tell({ code: byCode[outermost.code] ?? 'unavailable', ...(foreign && { hint }) }, rawMessage);
 }
 
 /** The token that came with the call is not, or no longer, good: one who logs in anew may repeat it. */

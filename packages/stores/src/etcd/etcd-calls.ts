@@ -105,6 +105,7 @@ export class EtcdCalls implements AsyncDisposable {
         const headers = { hasleader: 'true', ...(token !== undefined && { token }) };
         try {
           const value = await call.run(member, { signal: limit.signal, headers });
+          member.hasAnswered = true;
           this.#recognize(value.header, member);
           return { value };
         } catch (caught) {
@@ -122,7 +123,7 @@ export class EtcdCalls implements AsyncDisposable {
       if (isTurnedAway(caught)) at = 'login';
       const error = isLate
         ? this.#late(call.what, member)
-        : etcdError(caught, { what: call.what, url: member.url });
+        : etcdError(caught, { what: call.what, url: member.url, isEtcd: member.hasAnswered });
       if (error.code === 'unavailable' || at === 'connect') this.leave(member);
       return { error, at, url: member.url };
     }
@@ -157,8 +158,8 @@ export class EtcdCalls implements AsyncDisposable {
       else unreachable.delete(url);
       if (unreachable.size === this.#members.length)
         throw noneReachable(call.what, [...unreachable.values()]);
-      if (this.#clock.elapsed() >= endMs) throw await this.#explained(error);
       if (tries % this.#members.length === 0) await this.#pause(call.signal);
+      if (this.#clock.elapsed() >= endMs) throw await this.#explained(error);
     }
   }
 

@@ -4,6 +4,19 @@ import { type Client, Code, ConnectError, createClient } from '@connectrpc/conne
 import { createGrpcTransport, Http2SessionManager } from '@connectrpc/connect-node';
 import { Auth, KV, Lease, Maintenance, Watch } from './etcd.generated.ts';
 
+/** Whoever uses a connection hears of its errors in other ways; one that comes after its end is nobody's. */
+const quiet = (): void => {};
+
+/** The manager stops listening to a session that it gives up, also to one whose error is still to come. */
+class QuietSessions extends Http2SessionManager {
+  override async request(...o: Parameters<Http2SessionManager['request']>) {
+    const stream = await super.request(...o);
+    const { session } = stream;
+    if (session && !session.listeners('error').includes(quiet)) session.on('error', quiet);
+    return stream;
+  }
+}
+
 /** One endpoint, and the one connection to it that all its calls share. */
 export class EtcdMember {
   readonly url: string;
@@ -12,8 +25,10 @@ export class EtcdMember {
   readonly watch: Client<typeof Watch>;
   readonly auth: Client<typeof Auth>;
   readonly maintenance: Client<typeof Maintenance>;
-  readonly #sessions: Http2SessionManager;
+  readonly #sessions: QuietSessions;
   readonly #tls: SecureContext | undefined;
+  /** Whether it has ever answered as an etcd does. */
+  hasAnswered = false;
   #socket: Socket | undefined;
   #opened = 0;
 
@@ -21,7 +36,7 @@ export class EtcdMember {
     this.url = url;
     this.#tls = tls;
     // Signs of life are the callers' business: etcd ends a connection that pings more often than it likes.
-    this.#sessions = new Http2SessionManager(url, {}, { createConnection: (to) => this.#open(to) });
+    this.#sessions = new QuietSessions(url, {}, { createConnection: (to) => this.#open(to) });
     const transport = createGrpcTransport({ baseUrl: url, sessionManager: this.#sessions });
     this.kv = createClient(KV, transport);
     this.lease = createClient(Lease, transport);
@@ -57,16 +72,19 @@ export class EtcdMember {
       port: Number(port || (protocol === 'https:' ? 443 : 80)),
       noDelay: true,
     });
+    socket.on('error', quiet);
     this.#socket = socket;
     this.#opened += 1;
     if (protocol !== 'https:') return socket;
     const isName = !/^[\d.]+$|:/.test(host);
-    return connectTls({
+    const secure = connectTls({
       socket,
       host,
       ALPNProtocols: ['h2'],
       ...(isName && { servername: host }),
       ...(this.#tls && { secureContext: this.#tls }),
     });
+    secure.on('error', quiet);
+    return secure;
   }
 }

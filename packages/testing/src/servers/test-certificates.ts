@@ -10,7 +10,7 @@ export interface TestCertificate {
   readonly keyFile: string;
 }
 
-/** Certificates for servers of tests, all of localhost and 127.0.0.1 unless said. */
+/** Certificates for servers and clients of tests, all of localhost and 127.0.0.1 unless said. */
 export interface TestCertificates extends AsyncDisposable {
   /** Of the authority that signed `good`, `expired` and `wrongName`. */
   readonly caFile: string;
@@ -101,7 +101,7 @@ commonName = supplied
 [server]
 subjectAltName = ${names}
 basicConstraints = CA:FALSE
-extendedKeyUsage = serverAuth
+extendedKeyUsage = serverAuth,clientAuth
 `;
 }
 

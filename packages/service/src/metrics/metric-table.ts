@@ -153,7 +153,12 @@ export const snapshotMetrics = {
   holdfast_store_up: {
     kind: 'gauge',
     labels: [],
-    help: "1 when the cluster's store answers this node.",
+    help: "1 when the cluster's store answers this node, and the others see it alive.",
+  },
+  holdfast_nodes_alive: {
+    kind: 'gauge',
+    labels: [],
+    help: 'Nodes of the cluster that are alive, as this node sees it.',
   },
   holdfast_staging_free_bytes: {
     kind: 'gauge',

@@ -6,6 +6,8 @@ export interface MetricsSnapshot {
   readonly node: string;
   readonly version: string;
   readonly storeUp: boolean;
+  /** Alive in the cluster. */
+  readonly nodes: number;
   readonly stagingFreeBytes?: number | undefined;
   readonly services: readonly { readonly name: string; readonly failures: number }[];
   readonly tasks: readonly TaskMetrics[];
@@ -89,6 +91,7 @@ export function samplesOf(
   return [
     ...sample('holdfast_node_info', { node, version }, 1),
     ...sample('holdfast_store_up', {}, snapshot.storeUp),
+    ...sample('holdfast_nodes_alive', {}, snapshot.nodes),
     ...sample('holdfast_event_loop_delay_seconds', {}, seconds(eventLoopDelayMs)),
     ...sample('holdfast_staging_free_bytes', {}, stagingFreeBytes),
     ...services.flatMap(({ name, failures }) =>

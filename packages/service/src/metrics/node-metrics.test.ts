@@ -47,6 +47,7 @@ const snapshot: MetricsSnapshot = {
   node: 'node-a',
   version: '0.1.0',
   storeUp: true,
+  nodes: 3,
   stagingFreeBytes: 5_000_000_000,
   services: [{ name: 'runner', failures: 2 }],
   tasks: [orders, fresh],
@@ -198,6 +199,7 @@ describe('metrics of a snapshot', () => {
     });
     expect(values.get('holdfast_node_info{node="node-a",version="0.1.0"}')).toBe(1);
     expect(values.get('holdfast_store_up')).toBe(1);
+    expect(values.get('holdfast_nodes_alive')).toBe(3);
     expect(values.get('holdfast_staging_free_bytes')).toBe(5_000_000_000);
     expect(values.get('holdfast_service_failures_total{service="runner"}')).toBe(2);
     expect(values.get('holdfast_event_loop_delay_seconds')).toBeGreaterThanOrEqual(0);

@@ -177,6 +177,8 @@ function makeParts(options: NodeCoreOptions): NodeParts {
     logger,
     store,
     journaled,
+    isMember: () =>
+      view.nodes.get(node)?.value.instance === options.instance && journaled?.apart === undefined,
     peers: new Peers({ node, view, clock, secret: options.secret }),
     ledger,
     view,

@@ -23,6 +23,8 @@ export interface NodeParts {
   /** The same store, where the node may do without it for a while. */
   readonly journaled: JournaledStore | undefined;
   readonly peers: Peers;
+  /** Whether the others see this node alive. */
+  readonly isMember: () => boolean;
   readonly ledger: Ledger;
   readonly view: ClusterView;
   readonly schedules: Schedules;

@@ -23,9 +23,10 @@ export function takeSnapshot(
     node: config.name,
     version,
     stagingFreeBytes,
-    storeUp: supervisor.states.every(
-      ({ name, state }) => !storeServices.includes(name) || state === 'working',
-    ),
+    storeUp:
+      parts.isMember() &&
+      supervisor.states.every(({ name, state }) => !storeServices.includes(name) || state === 'working'),
+    nodes: view.nodes.size,
     services: supervisor.states.map(({ name, failures }) => ({ name, failures })),
     tasks: tasksOf(parts).map(({ task, spec, record }) => taskMetrics(parts, { task, spec, record })),
     runs: runner.active.map((active) => runMetrics(active, config.limits.stallAfterMs)),

@@ -1,4 +1,5 @@
 import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import type { AnswerOf, RunView, TaskView } from '@holdfast/client';
 import { version } from '@holdfast/core';
 import type { Asked, Handlers } from '../api/index.ts';
@@ -30,9 +31,7 @@ export function nodeHandlers(parts: NodeParts): Handlers {
       return { ready: reasons.length === 0, reasons };
     },
     getMetrics: async () => {
-      const disk = await statfs(config.staging).catch(() => undefined);
-      const freeBytes = disk && disk.bavail * disk.bsize;
-      return metrics.render(takeSnapshot(parts, freeBytes));
+      return metrics.render(takeSnapshot(parts, await freeBytesAt(config.staging)));
     },
     getStatus: async (asked) => {
       const own = {
@@ -99,6 +98,18 @@ function countBy(runs: readonly RunView[]): Record<string, number> {
   const counts: Record<string, number> = {};
   for (const { state } of runs) counts[state] = (counts[state] ?? 0) + 1;
   return counts;
+}
+
+/** Of the disk that a folder is on, or will be, once the first run has made it. */
+async function freeBytesAt(folder: string): Promise<number | undefined> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch (caught) {
+    const parent = dirname(folder);
+    if ((caught as NodeJS.ErrnoException).code !== 'ENOENT' || parent === folder) return undefined;
+    return freeBytesAt(parent);
+  }
 }
 
 /** What a screen has room for; the tasks have them all. */

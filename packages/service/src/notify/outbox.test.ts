@@ -1,4 +1,4 @@
-import type { Known, Message } from '@holdfast/coordinator';
+import type { Known, Message, NodeRecord } from '@holdfast/coordinator';
 import { type DeclaredNotification, HoldfastError, type Sig } from '@holdfast/core';
 import { FakeClock } from '@holdfast/testing';
 import { pino } from 'pino';
@@ -37,6 +37,7 @@ type Tell = (notice: Notice, o: DeliverOptions) => Promise<Delivered>;
 let clock: FakeClock;
 let ledger: FakeLedger;
 let notifications: Record<string, DeclaredNotification>;
+let alive: string[];
 let told: { to: string; notice: Notice }[];
 let lines: { level: number; msg: string; task?: string }[];
 let drain: AbortController;
@@ -48,6 +49,7 @@ beforeEach(() => {
   ledger = new FakeLedger();
   notifications = { 'on-call': hook };
   told = [];
+  alive = ['node-c', 'node-a', 'node-b'];
   lines = [];
   drain = new AbortController();
   stop = new AbortController();
@@ -70,6 +72,9 @@ function start(tell: Tell = async () => ({ refused: [] }), o: Partial<OutboxOpti
     view: {
       get objects() {
         return { value: { sources: {}, destinations: {}, tasks: {}, notifications }, revision: 7 };
+      },
+      get nodes() {
+        return new Map(alive.map((node) => [node, { value: { node } as NodeRecord, revision: 1 }]));
       },
     },
     deliver: async (notice, to, options) => {
@@ -118,6 +123,20 @@ describe('the outbox', () => {
     await clock.advance(120_000);
     expect(tasksTold()).toEqual(['orders', 'shop']);
     expect([...ledger.kept.values()].map(({ task }) => task)).toEqual(['far']);
+  });
+
+  it('tells what a node that is gone has left, if it is the first of those that are there', async () => {
+    write({ task: 'far', node: 'node-b' });
+    start();
+    await clock.advance(1);
+    expect(tasksTold()).toEqual([]);
+    alive = ['node-c', 'node-a'];
+    await clock.advance(60_000);
+    expect(tasksTold()).toEqual(['far']);
+    alive = ['node-0', 'node-a'];
+    write({ task: 'farther', node: 'node-b' });
+    await clock.advance(60_000);
+    expect(tasksTold()).toEqual(['far']);
   });
 
   it('looks every thirty seconds, and at once when it is poked', async () => {
@@ -213,6 +232,7 @@ describe('the outbox', () => {
     start(undefined, {
       view: {
         objects: { value: { sources: {}, destinations: {}, tasks: {}, notifications: {} }, revision: 0 },
+        nodes: new Map(),
       },
     });
     await clock.advance(60_000);

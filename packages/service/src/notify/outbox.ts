@@ -10,7 +10,7 @@ import { type Batch, WaitingMessages } from './waiting-messages.ts';
 
 export interface OutboxOptions {
   readonly ledger: Pick<Ledger, 'messages' | 'deleteMessage'>;
-  readonly view: Pick<ClusterView, 'objects'>;
+  readonly view: Pick<ClusterView, 'objects' | 'nodes'>;
   readonly node: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -26,7 +26,7 @@ const givenUpAfterMs = 24 * 3_600_000;
 const finishMs = 5_000;
 
 /**
- * Delivers the messages of this node. They are in the ledger until a receiver has taken them: a node that dies in between
+ * Delivers the messages of this node, and of nodes that are gone. They are in the ledger until a receiver has taken them: a node that dies in between
  * tells again, with the same id, after it is back.
  */
 export class Outbox implements Service {
@@ -76,16 +76,23 @@ export class Outbox implements Service {
   }
 
   async #look(o: Sig): Promise<void> {
-    const { ledger, node, view } = this.#o;
+    const { ledger, view } = this.#o;
     // Before the view has seen any objects, every receiver would look like one that is no longer declared.
     if (view.objects.revision === 0) return;
-    const own = (await ledger.messages(o)).map(({ value }) => value).filter((one) => one.node === node);
+    const own = (await ledger.messages(o)).map(({ value }) => value).filter((one) => this.#isMine(one.node));
     const ids = new Set(own.map(({ id }) => id));
     for (const id of this.#settled) {
       if (ids.has(id)) await ledger.deleteMessage(id, o);
       else this.#settled.delete(id);
     }
     this.#waiting.replace(own.filter(({ id }) => !this.#settled.has(id)).slice(0, waitingMax));
+  }
+
+  /** What a node that is gone has not told yet, one of those that are left tells. It may have been told: better twice. */
+  #isMine(of: string): boolean {
+    const { node, view } = this.#o;
+    if (of === node) return true;
+    return !view.nodes.has(of) && [...view.nodes.keys()].sort()[0] === node;
   }
 
   #start(o: Sig): void {

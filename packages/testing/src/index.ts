@@ -17,6 +17,8 @@ export {
   type StoreVerb,
 } from './fakes/failing-store.ts';
 export { FakeClock, type FakeClockOptions } from './fakes/fake-clock.ts';
+export { FaultyClusterStore, type FaultyClusterStoreOptions } from './fakes/faulty-cluster-store.ts';
+export { FaultyLine, type LineFaults, noFaults } from './fakes/faulty-line.ts';
 export { MemoryClusterStore, type MemoryClusterStoreOptions } from './fakes/memory-cluster-store.ts';
 export { MemoryClusterTable } from './fakes/memory-cluster-table.ts';
 export {
@@ -31,6 +33,10 @@ export { MemoryDestination } from './fakes/memory-destination.ts';
 export { MemorySource, type MemorySourceOptions } from './fakes/memory-source.ts';
 export type { MemoryFault } from './fakes/memory-source-worker.ts';
 export { MemoryStaging, type StagingCrash } from './fakes/memory-staging.ts';
+export { SeededRandom } from './fakes/seeded-random.ts';
+export { SimulatedMachine, SimulatedProcess } from './fakes/simulated-process.ts';
+export { SimulatedStore } from './fakes/simulated-store.ts';
+export { SimulatedTime } from './fakes/simulated-time.ts';
 export { SqliteDestination } from './fakes/sqlite-destination.ts';
 export {
   type DiskWay,

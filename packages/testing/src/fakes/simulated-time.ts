@@ -27,9 +27,12 @@ export class SimulatedTime {
     return this.#steps;
   }
 
-  /** Returns how to call it off. */
+  /**
+   * No earlier than asked, at a whole millisecond: less than one left to wait would else be a wait without end. Returns
+   * how to call it off.
+   */
   after(ms: number, act: () => void): () => void {
-    const event: Event = { atMs: this.#nowMs + Math.max(0, ms), order: this.#order++, act };
+    const event: Event = { atMs: Math.ceil(this.#nowMs + Math.max(0, ms)), order: this.#order++, act };
     this.#push(event);
     return () => {
       event.act = undefined;

@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
 import { type Clock, type ClusterStore, HoldfastError, Secret, type Sig } from '@holdfast/core';
 import { openEmbeddedStore } from '@holdfast/stores/embedded';
 import { openEtcdStore } from '@holdfast/stores/etcd';
 import type { Logger } from 'pino';
 import type { NodeConfig, StoreConfig } from '../config/node-config.ts';
 import { interpolate } from '../interpolate.ts';
+import { readPem } from './read-pem.ts';
 
 export interface OpenStoreOptions extends Sig {
   readonly config: NodeConfig;
@@ -43,9 +43,9 @@ async function openEtcd(
 ): Promise<ClusterStore> {
   const { clock, signal } = o;
   const files = tls && {
-    ...(tls.ca !== undefined && { ca: await readPem('ca', tls.ca) }),
-    ...(tls.cert !== undefined && { cert: await readPem('cert', tls.cert) }),
-    ...(tls.key !== undefined && { key: await readPem('key', tls.key) }),
+    ...(tls.ca !== undefined && { ca: await readPem('store.tls.ca', tls.ca) }),
+    ...(tls.cert !== undefined && { cert: await readPem('store.tls.cert', tls.cert) }),
+    ...(tls.key !== undefined && { key: await readPem('store.tls.key', tls.key) }),
   };
   return openEtcdStore(
     {
@@ -65,16 +65,4 @@ function neverReached(cause: HoldfastError): HoldfastError {
     hint: `${cause.hint === undefined ? '' : `${cause.hint}; `}a node starts only when it has reached its store once, or waits for it: store.wait in holdfast.yaml`,
     cause,
   });
-}
-
-async function readPem(field: string, path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    const code = (cause as NodeJS.ErrnoException).code ?? 'an unknown error';
-    throw new HoldfastError('config_invalid', `store.tls.${field}: ${path} cannot be read: ${code}`, {
-      hint: 'it must be a PEM file that this user may read',
-      cause,
-    });
-  }
 }

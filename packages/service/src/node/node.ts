@@ -42,7 +42,8 @@ export class Node implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     stack.use(await lockState(state, { clock, signal }));
     const identity = await readIdentity(state);
-    const { secret } = config.cluster;
+    const given = config.cluster.secret;
+    const secret = given === undefined ? undefined : new Secret(await interpolate(given, { signal }));
     const store = stack.use(options.store ?? (await openStore({ config, clock, logger, signal })));
     // One that is on this machine anyway is not done without.
     const journal =
@@ -57,7 +58,7 @@ export class Node implements AsyncDisposable {
         store,
         journal,
         instance: identity.instance,
-        secret: secret === undefined ? undefined : new Secret(await interpolate(secret, { signal })),
+        secret,
         execute: options.execute,
       },
       { signal },
@@ -65,7 +66,7 @@ export class Node implements AsyncDisposable {
     const shared = { cluster: core.cluster, store: store.description };
     // A file that was deleted on purpose is a new cluster; a store on other machines is one that was mistaken.
     if (config.store.type !== 'embedded') await joinCluster(state, identity, shared);
-    const api = stack.use(await openApi(core.parts, { signal }));
+    const api = stack.use(await openApi(core.parts, { signal, secret }));
     await core.join({ signal, url: config.cluster.advertise ?? reachableUrl(api.url) });
     logger.info(
       { component: 'node', url: api.url, state, store: store.description },

@@ -147,7 +147,9 @@ describe('TLS', () => {
       hint: say('http://'),
     });
     const securePort = secure.members[0]?.port;
-    expect(await failing(open({ endpoints: [`http://127.0.0.1:${securePort}`] }))).toMatchObject({
+    expect(
+      await failing(open({ endpoints: [`http://127.0.0.1:${securePort}`], callMaxMs: 300 })),
+    ).toMatchObject({
       code: 'unavailable',
       hint: say('https://'),
     });

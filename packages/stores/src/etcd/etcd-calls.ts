@@ -90,6 +90,8 @@ export class EtcdCalls implements AsyncDisposable {
     call: Call<T>,
     { maxMs, answerMaxMs = maxMs, isOnce = false }: AttemptOptions = {},
   ): Promise<{ readonly value: T } | Failure> {
+    throwIfAborted(call.signal);
+    throwIfAborted(this.closed);
     const member = this.#members[this.#inUse] as EtcdMember;
     const { heard } = member;
     using limit = new CallLimit({ clock: this.#clock, signals: [call.signal, this.closed], maxMs });
@@ -136,12 +138,10 @@ export class EtcdCalls implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closed.abort(new HoldfastError('cancelled', 'the store was closed'));
-    for (const member of this.#members) member.reset('the store was closed');
+    await Promise.all(this.#members.map((member) => member.close()));
   }
 
   async #rounds<T extends Answered>(call: Call<T>, isOnce: boolean): Promise<T> {
-    throwIfAborted(call.signal);
-    throwIfAborted(this.closed);
     const endMs = this.#clock.elapsed() + this.#callMaxMs;
     const eachMs = Math.max(this.#callMaxMs / this.#members.length, Math.min(attemptMinMs, this.#callMaxMs));
     const unreachable = new Map<string, HoldfastError>();

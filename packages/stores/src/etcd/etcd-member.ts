@@ -30,6 +30,7 @@ export class EtcdMember {
   /** Whether it has ever answered as an etcd does. */
   hasAnswered = false;
   #socket: Socket | undefined;
+  #gone = Promise.resolve();
   #opened = 0;
 
   constructor(url: string, tls: SecureContext | undefined) {
@@ -64,6 +65,12 @@ export class EtcdMember {
     this.#sessions.abort(new ConnectError(why, Code.Unavailable));
   }
 
+  /** Resolves when nothing of the connection is left. */
+  async close(): Promise<void> {
+    this.reset('the store was closed');
+    await this.#gone;
+  }
+
   #open({ hostname, port, protocol }: URL): Socket {
     // Node writes IPv6 addresses of URLs in brackets.
     const host = hostname.replace(/^\[(.*)\]$/, '$1');
@@ -73,6 +80,7 @@ export class EtcdMember {
       noDelay: true,
     });
     socket.on('error', quiet);
+    this.#gone = new Promise((resolve) => socket.once('close', () => resolve()));
     this.#socket = socket;
     this.#opened += 1;
     if (protocol !== 'https:') return socket;

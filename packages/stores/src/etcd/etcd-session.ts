@@ -6,7 +6,7 @@ import type { EtcdMember } from './etcd-member.ts';
 import type { KeySpace } from './key-space.ts';
 
 export interface EtcdSessionParts {
-  readonly calls: EtcdCalls;
+  readonly calls: Pick<EtcdCalls, 'attempt' | 'once' | 'callMaxMs' | 'members'>;
   readonly keys: KeySpace;
   readonly clock: Clock;
   /** Nothing more is done for it. */

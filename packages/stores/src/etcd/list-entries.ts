@@ -7,7 +7,7 @@ import { type KeySpace, revisionOf } from './key-space.ts';
 export type ListOptions = Sig & ListLimits;
 
 interface ListParts {
-  readonly calls: EtcdCalls;
+  readonly calls: Pick<EtcdCalls, 'repeatable'>;
   readonly keys: KeySpace;
 }
 

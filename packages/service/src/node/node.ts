@@ -66,7 +66,7 @@ export class Node implements AsyncDisposable {
     const shared = { cluster: core.cluster, store: store.description };
     // A file that was deleted on purpose is a new cluster; a store on other machines is one that was mistaken.
     if (config.store.type !== 'embedded') await joinCluster(state, identity, shared);
-    const api = stack.use(await openApi(core.parts, { signal, secret }));
+    const api = stack.use(await openApi(core.parts, { signal }));
     await core.join({ signal, url: config.cluster.advertise ?? reachableUrl(api.url) });
     logger.info(
       { component: 'node', url: api.url, state, store: store.description },

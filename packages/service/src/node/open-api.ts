@@ -6,10 +6,7 @@ import type { NodeParts } from './node-parts.ts';
 import { readPem } from './read-pem.ts';
 
 /** Opens the API where and how the node's configuration says. */
-export async function openApi(
-  parts: NodeParts,
-  o: Sig & { readonly secret: Secret | undefined },
-): Promise<ApiServer> {
+export async function openApi(parts: NodeParts, o: Sig): Promise<ApiServer> {
   const { config, clock, logger, peers } = parts;
   const { address, tls, token, hosts } = config.listen;
   const { advertise } = config.cluster;

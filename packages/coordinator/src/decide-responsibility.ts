@@ -44,25 +44,15 @@ export type ResponsibilityDecision =
  */
 export function decideResponsibility(question: ResponsibilityQuestion): ResponsibilityDecision {
   const { task, preference = {}, record, nodes } = question;
-  const suited = nodes.filter((node) => whyNot(node, preference) === undefined);
   const current = record?.node ? nodes.find(({ node }) => node === record.node) : undefined;
-  const ranked = rankNodes(task, suited, question.tasksTotal);
-  if (ranked.length === 0) return nobody(question, current);
+  // Most of the time, and of all tasks: nothing is ranked for it.
+  if (current && whyNot(current, preference) === undefined) return whereItIs(question, current);
+  const suited = nodes.filter((node) => whyNot(node, preference) === undefined);
+  if (suited.length === 0) return nobody(question, current);
+  const by = preferred(rankNodes(task, suited, question.tasksTotal), preference);
   if (!record?.node)
-    return { kind: 'take', by: preferred(ranked, preference), reason: firstReason(question, suited.length) };
-  const { node } = record;
-  const isSuited = suited.some((one) => one.node === node);
-  if (isSuited) {
-    return (
-      backToPreferred(question, suited) ??
-      (record.notSuitable
-        ? { kind: 'clear', by: [node], reason: `node ${node} is back` }
-        : { kind: 'stay', reason: `node ${node} is alive and has it` })
-    );
-  }
-  const by = preferred(ranked, preference);
-  if (current) return fromAlive(question, current, by);
-  return fromDead(question, node, by);
+    return busyElsewhere(question) ?? { kind: 'take', by, reason: firstReason(question, suited.length) };
+  return current ? fromAlive(question, current, by) : fromDead(question, record.node, by);
 }
 
 /** Why a node that is alive may not run a task. */
@@ -86,14 +76,24 @@ function firstReason({ preference = {}, record }: ResponsibilityQuestion, suited
   return record ? `no node had the task; ${which}` : `the task is new; ${which}`;
 }
 
+/** The node that has it is alive and may have it. */
+function whereItIs(question: ResponsibilityQuestion, { node }: AliveNode): ResponsibilityDecision {
+  // First of all: while it is there, nobody may take the task from a node that lives.
+  if (question.record?.notSuitable) return { kind: 'clear', by: [node], reason: `node ${node} is back` };
+  return backToPreferred(question) ?? { kind: 'stay', reason: `node ${node} is alive and has it` };
+}
+
 /** The preferred node gets its task back, once it has been there for a while: one that comes and goes costs fulls. */
-function backToPreferred(
-  { preference = {}, record, moveAfterMs }: ResponsibilityQuestion,
-  suited: readonly AliveNode[],
-): ResponsibilityDecision | undefined {
+function backToPreferred({
+  preference = {},
+  record,
+  nodes,
+  moveAfterMs,
+}: ResponsibilityQuestion): ResponsibilityDecision | undefined {
   const { prefer } = preference;
-  const mentor = suited.find(({ node }) => node === prefer);
-  if (!mentor || record?.node === prefer) return undefined;
+  if (prefer === undefined || record?.node === prefer) return undefined;
+  const mentor = nodes.find((one) => one.node === prefer && whyNot(one, preference) === undefined);
+  if (!mentor) return undefined;
   const leftMs = moveAfterMs - mentor.aliveForMs;
   if (leftMs > 0)
     return {
@@ -107,20 +107,23 @@ function backToPreferred(
 
 /** The node is there, and may not have the task any more: it ends what it does, and nobody has to wait for anything else. */
 function fromAlive(
-  { preference = {}, record, nodes }: ResponsibilityQuestion,
+  question: ResponsibilityQuestion,
   current: AliveNode,
   by: readonly string[],
 ): ResponsibilityDecision {
-  const { running } = record ?? {};
-  if (running && nodes.some(({ node }) => node === running.node)) return untilItEnds(running.run);
-  return { kind: 'take', by, reason: whyNot(current, preference) ?? 'it may not have the task' };
+  const { node } = current;
+  if (question.record?.notSuitable)
+    return { kind: 'clear', by: [node, ...by], reason: `node ${node} is back` };
+  const reason = whyNot(current, question.preference ?? {}) ?? 'it may not have the task';
+  return busyElsewhere(question) ?? { kind: 'take', by, reason };
 }
 
 function fromDead(
-  { record, markedForMs, moveAfterMs }: ResponsibilityQuestion,
+  question: ResponsibilityQuestion,
   node: string,
   by: readonly string[],
 ): ResponsibilityDecision {
+  const { record, markedForMs, moveAfterMs } = question;
   if (!record?.notSuitable) return { kind: 'mark', by, reason: `node ${node} gives no sign of life` };
   const leftMs = moveAfterMs - markedForMs;
   if (leftMs > 0)
@@ -129,7 +132,14 @@ function fromDead(
       leftMs,
       reason: `node ${node} gives no sign of life; it has a while to come back`,
     };
-  return { kind: 'take', by, reason: `node ${node} has given no sign of life for longer than moveAfter` };
+  const reason = `node ${node} has given no sign of life for longer than moveAfter`;
+  return busyElsewhere(question) ?? { kind: 'take', by, reason };
+}
+
+/** What a node that lives carries out, on request perhaps, may end: whoever took the task could begin nothing before. */
+function busyElsewhere({ record, nodes }: ResponsibilityQuestion): ResponsibilityDecision | undefined {
+  const { running } = record ?? {};
+  return running && nodes.some(({ node }) => node === running.node) ? untilItEnds(running.run) : undefined;
 }
 
 /** A pinned task waits for its node. One whose node is there and may not have it goes to nobody. */
@@ -137,9 +147,8 @@ function nobody(question: ResponsibilityQuestion, current: AliveNode | undefined
   const { preference = {}, record, nodes, task, tasksTotal } = question;
   const reason = whyNobody(preference, nodes);
   if (record && (record.node === '' || !current)) return { kind: 'stay', reason };
-  const { running } = record ?? {};
-  if (running && nodes.some(({ node }) => node === running.node)) return untilItEnds(running.run);
-  return { kind: 'release', by: current ? [current.node] : rankNodes(task, nodes, tasksTotal), reason };
+  const by = current ? [current.node] : rankNodes(task, nodes, tasksTotal);
+  return busyElsewhere(question) ?? { kind: 'release', by, reason };
 }
 
 function whyNobody({ pin, prefer, tags = [] }: NodePreference, nodes: readonly AliveNode[]): string {

@@ -8,6 +8,7 @@ import {
 } from './decide-responsibility.ts';
 import type { Known } from './entries.ts';
 import type { TaskRecord } from './records.ts';
+import { rankNodes } from './rendezvous.ts';
 
 export interface AssignerOptions {
   readonly node: string;
@@ -32,6 +33,9 @@ const rankWaitMs = 2000;
 /** After another node was first, or the store failed: until the task is looked at again. */
 const againMs = 250;
 
+/** While the store cannot be reached: until it is asked for again. */
+const apartWaitMs = 1000;
+
 /** However quiet it is: nothing depends on one change having been seen. */
 const lookAllEveryMs = 60_000;
 
@@ -47,6 +51,13 @@ export class Assigner {
   readonly #goneSince = new Map<string, number>();
   /** When it has seen a task's mark, by the mark. */
   readonly #markSeen = new Map<string, { readonly mark: string; readonly atMs: number }>();
+  /** Declared tasks that no living node has: any node that comes may be one for them. */
+  readonly #unplaced = new Set<string>();
+  /** Names of tasks by the node that they prefer; of the objects at that revision. */
+  #preferring: { readonly revision: number; readonly tasks: ReadonlyMap<string, readonly string[]> } = {
+    revision: -1,
+    tasks: new Map(),
+  };
   /** Since when a decision names others first, by what is decided. */
   readonly #namedSince = new Map<string, { readonly what: string; readonly atMs: number }>();
   #wake = new AbortController();
@@ -64,9 +75,7 @@ export class Assigner {
     try {
       while (!signal.aborted) {
         if (this.#wake.signal.aborted) this.#wake = new AbortController();
-        await this.#look({ signal });
-        const nextMs = Math.min(this.#lookedAtMs + lookAllEveryMs, ...this.#due.values());
-        const waitMs = Math.max(1, nextMs - clock.elapsed());
+        const waitMs = await this.#look({ signal });
         await clock.sleep(waitMs, AbortSignal.any([signal, this.#wake.signal])).catch(() => undefined);
       }
     } finally {
@@ -80,14 +89,32 @@ export class Assigner {
     this.#seeNodes(nodes);
     if (objects) this.#lookedAtMs = Number.NEGATIVE_INFINITY;
     for (const task of tasks) this.#due.set(task, nowMs);
+    if (nodes.size > 0) this.#setDue(this.#unplaced, nowMs);
     for (const node of nodes) {
-      for (const task of view.tasksOf(node)) this.#due.set(task, nowMs);
-      // What nobody has, someone may take now.
-      for (const task of view.tasksOf('')) this.#due.set(task, nowMs);
-      for (const [task, spec] of Object.entries(view.objects.value.tasks))
-        if (spec.nodes?.prefer === node) this.#due.set(task, nowMs);
+      this.#setDue(view.tasksOf(node), nowMs);
+      this.#setDue(view.runningOn(node), nowMs);
+      this.#setDue(this.#tasksPreferring(node), nowMs);
     }
-    if (objects || tasks.size > 0 || nodes.size > 0) this.#wake.abort();
+    if (objects || tasks.size > 0 || nodes.size > 0) this.#wake.abort(woken);
+  }
+
+  #setDue(tasks: Iterable<string>, atMs: number): void {
+    for (const task of tasks) this.#due.set(task, atMs);
+  }
+
+  #tasksPreferring(node: string): readonly string[] {
+    const { revision, value } = this.#o.view.objects;
+    if (this.#preferring.revision !== revision) {
+      const tasks = new Map<string, string[]>();
+      for (const [task, { nodes }] of Object.entries(value.tasks)) {
+        if (nodes?.prefer === undefined) continue;
+        const others = tasks.get(nodes.prefer);
+        if (others) others.push(task);
+        else tasks.set(nodes.prefer, [task]);
+      }
+      this.#preferring = { revision, tasks };
+    }
+    return this.#preferring.tasks.get(node) ?? [];
   }
 
   #seeNodes(nodes: Iterable<string>): void {
@@ -103,71 +130,90 @@ export class Assigner {
     }
   }
 
-  async #look(o: Sig): Promise<void> {
+  /** Decides what is due. Returns how long there is nothing to do. */
+  async #look(o: Sig): Promise<number> {
     const { view, clock, isConnected } = this.#o;
-    if (!isConnected()) {
-      this.#lookedAtMs = clock.elapsed();
-      this.#due.clear();
-      return;
-    }
+    if (!isConnected()) return apartWaitMs;
     const nowMs = clock.elapsed();
+    const { tasks } = view.objects.value;
     if (nowMs - this.#lookedAtMs >= lookAllEveryMs) {
       this.#lookedAtMs = nowMs;
-      for (const task of Object.keys(view.objects.value.tasks)) this.#due.set(task, nowMs);
+      this.#unplaced.clear();
+      this.#setDue(Object.keys(tasks), nowMs);
+      // Those that are no longer declared may still have a run that was lost.
+      this.#setDue(view.tasks.keys(), nowMs);
     }
     const due = [...this.#due].filter(([, atMs]) => atMs <= nowMs);
-    if (due.length === 0) return;
-    const alive = this.#alive();
-    for (const [task] of due) {
-      this.#due.delete(task);
-      const spec = view.objects.value.tasks[task];
-      const known = view.task(task);
-      if (!spec || known?.value.removedAtMs !== undefined) continue;
-      await this.#decide(task, { spec, known, alive }, o);
+    if (due.length > 0) {
+      const alive = this.#alive();
+      const tasksTotal = Math.max(view.tasks.size, Object.keys(tasks).length);
+      for (const [task] of due) {
+        this.#due.delete(task);
+        await this.#decide(task, { alive, tasksTotal }, o);
+      }
     }
+    const nextMs = [...this.#due.values()].reduce(
+      (a, b) => Math.min(a, b),
+      this.#lookedAtMs + lookAllEveryMs,
+    );
+    return Math.max(1, nextMs - clock.elapsed());
   }
 
-  async #decide(
-    task: string,
-    {
-      spec,
-      known,
-      alive,
-    }: { spec: DeclaredTask; known: Known<TaskRecord> | undefined; alive: readonly AliveNode[] },
-    o: Sig,
-  ): Promise<void> {
+  async #decide(task: string, seen: Seen, o: Sig): Promise<void> {
     const { clock, view, moveAfterMs } = this.#o;
+    const spec = view.objects.value.tasks[task];
+    const known = view.task(task);
+    if (!spec || (known && view.nodes.has(known.value.node))) this.#unplaced.delete(task);
+    else this.#unplaced.add(task);
+    if (!spec || known?.value.removedAtMs !== undefined) {
+      this.#markSeen.delete(task);
+      if (known) await this.#interruptLost(known, seen, o);
+      return;
+    }
     const decision = decideResponsibility({
       task,
       preference: spec.nodes,
       record: known?.value,
-      nodes: alive,
-      tasksTotal: view.tasks.size,
+      nodes: seen.alive,
+      tasksTotal: seen.tasksTotal,
       markedForMs: this.#markedFor(task, known?.value),
       moveAfterMs,
     });
     if (decision.kind === 'wait' && Number.isFinite(decision.leftMs))
       this.#due.set(task, clock.elapsed() + decision.leftMs);
     if (decision.kind === 'stay' || decision.kind === 'wait') {
-      this.#namedSince.delete(task);
-      if (known) await this.#interruptLost(known, o);
+      // Where the task is about to move, the move ends what was lost.
+      const stays = decision.kind === 'stay' || view.nodes.has(known?.value.node ?? '');
+      if (known && stays) await this.#interruptLost(known, seen, o);
+      else this.#namedSince.delete(task);
       return;
     }
     if (!this.#isMyTurn(task, decision)) return;
     await this.#act(task, () => this.#write(task, { spec, known, decision }, o), decision, o);
   }
 
-  /** Runs of a node that is gone, of a task that stays with one that is not: its responsible node ends them. */
-  async #interruptLost(known: Known<TaskRecord>, o: Sig): Promise<void> {
+  /**
+   * Runs of a node that is gone, of a task that stays where it is: the responsible node ends them, or, where there is
+   * none, any other. Else nobody could ever begin another run of the task.
+   */
+  async #interruptLost(known: Known<TaskRecord>, { alive, tasksTotal }: Seen, o: Sig): Promise<void> {
     const { node, view, clock, moveAfterMs, assignments } = this.#o;
     const { task, running, node: responsible } = known.value;
-    if (!running || responsible !== node || running.node === node || view.nodes.has(running.node)) return;
+    if (!running || running.node === node || view.nodes.has(running.node)) {
+      this.#namedSince.delete(task);
+      return;
+    }
     if (!this.#goneSince.has(running.node)) this.#goneSince.set(running.node, clock.elapsed());
     const leftMs = moveAfterMs - (clock.elapsed() - (this.#goneSince.get(running.node) ?? clock.elapsed()));
     if (leftMs > 0) {
-      this.#due.set(task, clock.elapsed() + leftMs);
+      this.#due.set(
+        task,
+        Math.min(this.#due.get(task) ?? Number.POSITIVE_INFINITY, clock.elapsed() + leftMs),
+      );
       return;
     }
+    const by = view.nodes.has(responsible) ? [responsible] : rankNodes(task, alive, tasksTotal);
+    if (!this.#isMyTurn(task, { kind: 'interrupt', by })) return;
     const reason = `node ${running.node}, which carries out run ${running.run}, gives no sign of life`;
     await this.#act(task, () => assignments.interrupt(known, o), { kind: 'interrupt', reason }, o);
   }
@@ -246,9 +292,21 @@ export class Assigner {
       node,
       tags,
       capacity,
-      tasks: view.tasksOf(node).size,
+      // As it is when it is asked for: what this node takes in one look counts for what it decides next.
+      get tasks() {
+        return view.tasksOf(node).size;
+      },
       draining: view.drains.has(node),
       aliveForMs: clock.elapsed() - (this.#aliveSince.get(node) ?? clock.elapsed()),
     }));
   }
 }
+
+/** What one look goes by. */
+interface Seen {
+  readonly alive: readonly AliveNode[];
+  readonly tasksTotal: number;
+}
+
+/** An error of its own would cost a stack each time. */
+const woken = new HoldfastError('cancelled', 'something changed');

@@ -27,7 +27,9 @@ export class ClusterView {
   readonly #nodes = new Map<string, Known<NodeRecord>>();
   readonly #drains = new Set<string>();
   /** Names of tasks by their responsible node. */
-  readonly #tasksOf = new Map<string, Set<string>>();
+  readonly #tasksOf = new NamesBy();
+  /** Names of tasks by the node that carries out their running run. */
+  readonly #runningOn = new NamesBy();
   /** Up to here everything has been seen. */
   #seen = 0;
   readonly #listeners = new Set<(change: ViewChange) => void>();
@@ -60,7 +62,12 @@ export class ClusterView {
 
   /** Names of the tasks that a node is responsible for. */
   tasksOf(node: string): ReadonlySet<string> {
-    return this.#tasksOf.get(node) ?? none;
+    return this.#tasksOf.get(node);
+  }
+
+  /** Names of the tasks whose running run a node carries out, whoever is responsible for them. */
+  runningOn(node: string): ReadonlySet<string> {
+    return this.#runningOn.get(node);
   }
 
   /** Returns how to stop being told. */
@@ -85,6 +92,7 @@ export class ClusterView {
     const nodesChanged = new Set([...this.#nodes.keys(), ...this.#drains]);
     this.#tasks.clear();
     this.#tasksOf.clear();
+    this.#runningOn.clear();
     this.#nodes.clear();
     this.#drains.clear();
     for (const entry of entries) tasksChanged.add(this.#takeTask(entry.value, entry.revision));
@@ -172,19 +180,12 @@ export class ClusterView {
   }
 
   #place(task: string, known: Known<TaskRecord> | undefined): void {
-    const before = this.#tasks.get(task)?.value.node;
-    const after = known?.value.node;
+    const before = this.#tasks.get(task)?.value;
+    const after = known?.value;
     if (known) this.#tasks.set(task, known);
     else this.#tasks.delete(task);
-    if (before === after) return;
-    if (before !== undefined) {
-      const tasks = this.#tasksOf.get(before);
-      tasks?.delete(task);
-      if (tasks?.size === 0) this.#tasksOf.delete(before);
-    }
-    if (after === undefined) return;
-    const tasks = this.#tasksOf.get(after) ?? new Set();
-    this.#tasksOf.set(after, tasks.add(task));
+    this.#tasksOf.move(task, before?.node, after?.node);
+    this.#runningOn.move(task, before?.running?.node, after?.running?.node);
   }
 
   #tell(change: ViewChange): void {
@@ -193,3 +194,26 @@ export class ClusterView {
 }
 
 const none: ReadonlySet<string> = new Set();
+
+/** Names of tasks by the node that each is with. */
+class NamesBy {
+  readonly #names = new Map<string, Set<string>>();
+
+  get(node: string): ReadonlySet<string> {
+    return this.#names.get(node) ?? none;
+  }
+
+  move(task: string, from: string | undefined, to: string | undefined): void {
+    if (from === to) return;
+    if (from !== undefined) {
+      const names = this.#names.get(from);
+      names?.delete(task);
+      if (names?.size === 0) this.#names.delete(from);
+    }
+    if (to !== undefined) this.#names.set(to, (this.#names.get(to) ?? new Set()).add(task));
+  }
+
+  clear(): void {
+    this.#names.clear();
+  }
+}

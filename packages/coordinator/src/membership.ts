@@ -52,7 +52,7 @@ export class Membership {
 
   /** Of the node's entry, as long as its session lasts. */
   get revision(): Revision | undefined {
-    return this.#session?.signal.aborted ? undefined : this.#revision;
+    return this.#session && !this.#session.signal.aborted ? this.#revision : undefined;
   }
 
   /**

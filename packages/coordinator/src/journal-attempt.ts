@@ -28,6 +28,8 @@ export interface Attempt {
   readonly others: readonly KeyChange[];
   /** Ids of runs that go by another in the cluster, since there it is that of another run. */
   readonly renamed: Readonly<Record<string, string>>;
+  /** Runs whose end the cluster knows already, and that are not told again: an answer was lost before. */
+  readonly over?: readonly string[];
 }
 
 export interface AttemptOptions extends Sig {
@@ -64,9 +66,9 @@ export async function planAttempt(found: Found, o: AttemptOptions): Promise<Atte
   if (!isOurs) {
     const made = runs.filter(({ made, state }) => made && state === 'succeeded').length;
     const reason = `${apart(o)}; by now ${whose(remote)}: ${count(made, 'backup')} made meanwhile restore, but their chain is closed`;
-    const { renamed } = await renames(remote.task, runs, o);
+    const names = await renames(remote.task, runs, o);
     const decision = decide('closed', remote, reason, o);
-    return { ...rest, outcome: 'closed', reason, record: found.remote.value, decision, others: [], renamed };
+    return { ...rest, outcome: 'closed', reason, record: found.remote.value, decision, others: [], ...names };
   }
   if (found.remote.revision === base.revision && found.remote.value === base.value) {
     const reason = `${apart(o)}; ${count(runs.length, 'run')} of its own are told now`;
@@ -92,7 +94,7 @@ export async function planAttempt(found: Found, o: AttemptOptions): Promise<Atte
 export function tellOwn(
   pending: readonly Own[],
   record: TaskRecord,
-  o: { readonly renamed: Attempt['renamed']; readonly nowMs: number },
+  o: Pick<Attempt, 'renamed' | 'over'> & { readonly nowMs: number },
 ): readonly KeyChange[] {
   const { node, generation } = record;
   return pending.flatMap(({ key, value }): KeyChange[] => {
@@ -101,6 +103,7 @@ export function tellOwn(
     if (value === undefined) return [{ key }];
     const run = JSON.parse(value) as RunRecord;
     if (run.node === node && run.generation === generation) return [{ key, value }];
+    if (o.over?.includes(run.id)) return [];
     const id = Object.hasOwn(o.renamed, run.id) ? (o.renamed[run.id] ?? run.id) : run.id;
     return [{ key: keys.run(id), value: JSON.stringify({ ...toldRun(run, record, o.nowMs), id }) }];
   });
@@ -111,10 +114,16 @@ async function renames(
   task: string,
   runs: readonly RunRecord[],
   o: AttemptOptions,
-): Promise<{ readonly renamed: Record<string, string> }> {
+): Promise<Required<Pick<Attempt, 'renamed' | 'over'>>> {
   const ids = new Set(runs.map(({ id }) => id));
   const renamed: Record<string, string> = {};
+  const over: string[] = [];
   for (const run of runs) {
+    const there = await runAt(run.id, o);
+    if (there?.endedAtMs !== undefined && isSameRun(there, run)) {
+      over.push(run.id);
+      continue;
+    }
     const isOthers = async (id: string): Promise<boolean> => {
       const there = await runAt(id, o);
       return there !== undefined && !isSameRun(there, run);
@@ -124,7 +133,7 @@ async function renames(
     ids.add(id);
     renamed[run.id] = id;
   }
-  return { renamed };
+  return { renamed, over };
 }
 
 interface Merging {

@@ -33,7 +33,9 @@ export class JournalOverlay {
   }
 
   async get(key: string, o: Sig): Promise<Entry | undefined> {
-    const found = await this.#find(key, o);
+    const known = await this.#find(key, o);
+    // A new run has an id that is free here; should it be another's in the cluster, it is told under one that is free there.
+    const found = known === undefined && o.isMade ? 'absent' : known;
     if (found === undefined) throw notKnown(key, this.meta);
     return found === 'absent' ? undefined : found;
   }
@@ -62,7 +64,8 @@ export class JournalOverlay {
   async transact({ checks = [], puts = [], deletes = [] }: Transaction, o: Sig): Promise<Revision> {
     for (const put of puts) await this.#allowPut(put, o);
     for (const key of deletes) await this.#allowDelete(key, o);
-    for (const check of checks) await this.#check(check, o);
+    const made = new Set(puts.map(({ key }) => key).filter((key) => key.startsWith(keys.runs)));
+    for (const check of checks) await this.#check(check, { ...o, isMade: made.has(check.key) });
     const gone: string[] = [];
     // What was never seen may be there: the cluster is told to delete it.
     for (const key of deletes) if ((await this.#find(key, o)) !== 'absent') gone.push(key);
@@ -111,8 +114,10 @@ export class JournalOverlay {
     return value === undefined ? 'absent' : { key, value, revision: this.#revisions.of(revision) };
   }
 
-  async #check({ key, revision }: Check, o: Sig): Promise<void> {
-    const found = await this.#find(key, o);
+  async #check({ key, revision }: Check, o: Sig & { readonly isMade: boolean }): Promise<void> {
+    const known = await this.#find(key, o);
+    // A new run has an id that is free here; should it be another's in the cluster, it is told under one that is free there.
+    const found = known === undefined && o.isMade ? 'absent' : known;
     if (found === undefined) throw notKnown(key, this.meta);
     const at = found === 'absent' ? 'absent' : found.revision;
     if (at !== revision)

@@ -1,4 +1,5 @@
 import {
+  type Check,
   type Clock,
   type ClusterStore,
   type DeclaredObjects,
@@ -149,13 +150,11 @@ export class Ledger {
    * @throws HoldfastError conflict for the others
    */
   async take(known: Known<TaskRecord>, start: Start, o: Sig): Promise<Taken> {
-    const step = startRun(known.value, start, this.#clock.now());
-    return { run: step.run, known: await this.#write(known, step.record, [runPut(step.run)], o) };
+    return this.#create(known, startRun(known.value, start, this.#clock.now()), o);
   }
 
   async skipOccurrence(known: Known<TaskRecord>, skip: Skip, o: Sig): Promise<Taken> {
-    const step = skipped(known.value, skip, this.#clock.now());
-    return { run: step.run, known: await this.#write(known, step.record, [runPut(step.run)], o) };
+    return this.#create(known, skipped(known.value, skip, this.#clock.now()), o);
   }
 
   /** By hand: during a run, the running run is the answer. */
@@ -343,8 +342,7 @@ export class Ledger {
       try {
         await this.#write(
           known ?? { value: record, revision: 0 },
-          record,
-          [...puts, ...messages.map(messagePut)],
+          { record, puts: [...puts, ...messages.map(messagePut)] },
           o,
         );
         return record;
@@ -355,16 +353,25 @@ export class Ledger {
     }
   }
 
+  /** A run of history that a node apart has told of may have the id by now: it is not overwritten, and later is another id. */
+  async #create(known: Known<TaskRecord>, { run, record }: Step, o: Sig): Promise<Taken> {
+    const checks = [{ key: keys.run(run.id), revision: 'absent' as const }];
+    return { run, known: await this.#write(known, { record, puts: [runPut(run)], checks }, o) };
+  }
+
   async #write(
     known: Known<TaskRecord>,
-    record: TaskRecord,
-    puts: readonly Put[],
+    {
+      record,
+      puts,
+      checks = [],
+    }: { readonly record: TaskRecord; readonly puts: readonly Put[]; readonly checks?: readonly Check[] },
     o: Sig,
   ): Promise<Known<TaskRecord>> {
     const key = keys.task(record.task);
     const revision = known.revision === 0 ? ('absent' as const) : known.revision;
     const written = await this.#store.transact(
-      { checks: [{ key, revision }], puts: [{ key, value: JSON.stringify(record) }, ...puts] },
+      { checks: [{ key, revision }, ...checks], puts: [{ key, value: JSON.stringify(record) }, ...puts] },
       o,
     );
     return { value: record, revision: written };

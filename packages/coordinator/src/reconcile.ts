@@ -140,10 +140,10 @@ export class Reconciler {
     );
   }
 
-  #ownChanges({ record, renamed, outcome, through }: Attempt, { pending }: Work): readonly KeyChange[] {
+  #ownChanges({ record, renamed, over, outcome, through }: Attempt, { pending }: Work): readonly KeyChange[] {
     const told = pending.filter(({ revision }) => revision <= through);
     const nowMs = this.#o.clock.now();
-    const changes = tellOwn(told, JSON.parse(record) as TaskRecord, { renamed, nowMs });
+    const changes = tellOwn(told, JSON.parse(record) as TaskRecord, { renamed, over: over ?? [], nowMs });
     return outcome === 'closed' ? changes.filter(({ value }) => value !== undefined) : changes;
   }
 

@@ -13,6 +13,8 @@ const { signal } = new AbortController();
 export interface NodeSettings {
   /** Holds its file, its state and its staging; the same one again is the same node. */
   readonly folder: string;
+  /** `test-node` unless said. */
+  readonly name?: string;
   /** Lines of `holdfast.yaml` besides name, state, listen and log. */
   readonly config?: string;
   /** The least that it logs; `info` unless said. */
@@ -124,13 +126,14 @@ export class RunningNode implements AsyncDisposable {
 /** The node's own file; the port is any free one. */
 export async function writeConfig({
   folder,
+  name = 'test-node',
   config = '',
   logLevel,
   listen = '{ address: "127.0.0.1:0" }',
 }: NodeSettings): Promise<string> {
   await mkdir(folder, { recursive: true });
   const file = join(folder, 'holdfast.yaml');
-  const text = `name: test-node\nstate: ./state\nlisten: ${listen}\nlog: { format: json${logLevel === undefined ? '' : `, level: ${logLevel}`} }\n${config}\n`;
+  const text = `name: ${name}\nstate: ./state\nlisten: ${listen}\nlog: { format: json${logLevel === undefined ? '' : `, level: ${logLevel}`} }\n${config}\n`;
   await writeFile(file, text);
   return file;
 }

@@ -254,6 +254,22 @@ function reportOf(run: BackupRun, over: Partial<BackupReport>): BackupReport {
   };
 }
 
+/** A small node: two runs at once, one of each source. Dead after ten seconds, and waited for thirty more. */
+export function configOf(of: Pick<NodeConfig, 'name' | 'state' | 'staging'>): NodeConfig {
+  return {
+    ...of,
+    file: undefined,
+    listen: { address: '127.0.0.1:0', tls: undefined, token: undefined, hosts: [] },
+    store: { type: 'embedded', path: '' },
+    storeWaitMs: 0,
+    cluster: { secret: undefined, advertise: undefined, aliveForMs: 10_000, moveAfterMs: 30_000 },
+    limits: { runs: 2, perSource: 1, historyPerTask: 10, workers: 1, stallAfterMs: 600_000 },
+    log: { level: 'info', format: 'json' },
+    tags: [],
+    stop: { drainForMs: 60_000 },
+  };
+}
+
 export interface NodeUnderTest extends AsyncDisposable {
   readonly bench: Bench;
   readonly works: Works;
@@ -272,20 +288,8 @@ export async function openNode(limits: Partial<NodeConfig['limits']> = {}): Prom
   const { clock, logger, store, folder } = bench;
   const works = new Works();
   const copies = new CopyWorks();
-  const config: NodeConfig = {
-    file: undefined,
-    name: 'node-a',
-    state: folder.join('state'),
-    staging: folder.join('staging'),
-    listen: { address: '127.0.0.1:0', tls: undefined, token: undefined, hosts: [] },
-    store: { type: 'embedded', path: '' },
-    storeWaitMs: 0,
-    cluster: { secret: undefined, advertise: undefined, aliveForMs: 10_000, moveAfterMs: 30_000 },
-    limits: { runs: 2, perSource: 1, historyPerTask: 10, workers: 1, stallAfterMs: 600_000, ...limits },
-    log: { level: 'info', format: 'json' },
-    tags: [],
-    stop: { drainForMs: 60_000 },
-  };
+  const base = configOf({ name: 'node-a', state: folder.join('state'), staging: folder.join('staging') });
+  const config = { ...base, limits: { ...base.limits, ...limits } };
   const core = await NodeCore.open(
     { config, clock, logger, store, instance: 'one', execute: works.execute, executeCopy: copies.execute },
     { signal },

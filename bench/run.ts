@@ -9,6 +9,7 @@ import { median } from './harness/rounds.ts';
 import type { Suite } from './harness/suite.ts';
 import { Workspace } from './harness/workspace.ts';
 import { checking } from './suites/check.ts';
+import { cluster, clusterOfThree, clusterOnThree } from './suites/cluster.ts';
 import { placeNames } from './suites/destination-places.ts';
 import { destinations } from './suites/destinations.ts';
 import { destinationsRequests } from './suites/destinations-requests.ts';
@@ -38,6 +39,24 @@ const suites: readonly Suite[] = [
     run: service,
   },
   {
+    name: 'cluster',
+    summary: 'many nodes on one etcd: their start, their rest, their death',
+    roundsDefault: 3,
+    run: cluster,
+  },
+  {
+    name: 'cluster-three-members',
+    summary: 'the same on an etcd of three members',
+    roundsDefault: 3,
+    run: clusterOnThree,
+  },
+  {
+    name: 'cluster-three-nodes',
+    summary: 'three nodes some way off etcd, one of which dies',
+    roundsDefault: 1,
+    run: clusterOfThree,
+  },
+  {
     name: 'destinations',
     summary: 'pushing to S3, SFTP, FTPS, FTP and Azure beside rclone',
     roundsDefault: 3,
@@ -65,7 +84,7 @@ const usage = `npm run bench -- [options]
   --suite NAME     only this suite; may be given more than once (default: all)
 ${suites.map(({ name, summary }) => `                   ${name.padEnd(22)}${summary}`).join('\n')}
   --scale SCALE    small: about 50 MB; full: about 1 GB (default: small)
-  --rounds N       how often each command is timed (default: ${roundsDefault}; memory, destinations-requests: 1; service, destinations: 3)
+  --rounds N       how often each command is timed (default: ${roundsDefault}; memory, destinations-requests: 1; service, cluster, destinations: 3)
   --work DIR       where data is kept between runs, and backups go (default: ${join(tmpdir(), 'holdfast-bench')})
   --place NAME     of the suite destinations, only this kind: ${placeNames.join(', ')}; may be given more than once
   --json           one JSON document instead of tables

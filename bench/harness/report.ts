@@ -50,6 +50,11 @@ export class Figures {
     return values.length === 0 ? Number.NaN : Math.max(...values);
   }
 
+  longest(name: string): number {
+    const { seconds } = this.#of(name);
+    return seconds.length === 0 ? Number.NaN : Math.max(...seconds);
+  }
+
   /** The ratio of two medians, as a goal. */
   ratio(name: string, other: string, limit: number, strictly?: true): Goal {
     const value = this.seconds(name) / this.seconds(other);

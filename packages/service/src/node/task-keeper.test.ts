@@ -1,4 +1,5 @@
-import type { Message, RunRecord, RunResult } from '@holdfast/coordinator';
+import { Ledger, type Message, type RunRecord, type RunResult } from '@holdfast/coordinator';
+import { MemoryClusterStore } from '@holdfast/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Bench, openBench, signal } from './bench.fixture.ts';
 import { RunLogs } from './run-log.ts';
@@ -275,6 +276,13 @@ describe('a run that nobody carries out', () => {
     expect(takenUp).toEqual([]);
   });
 
+  it('of a task that this node is responsible for, created for another node, is left alone', async () => {
+    await declare({ shop: {} });
+    await startAt('node-b');
+    await bench.pass(5 * minuteMs);
+    expect(takenUp).toEqual([]);
+  });
+
   it('of another node is left alone', async () => {
     await declare({ shop: {} });
     await bench.move('shop', 'node-b');
@@ -284,3 +292,93 @@ describe('a run that nobody carries out', () => {
     expect(takenUp).toEqual([]);
   });
 });
+
+describe('a run that was created for this node elsewhere', () => {
+  it('is taken up as soon as the view shows it, whoever is responsible', async () => {
+    await declare({ shop: {} });
+    await bench.move('shop', 'node-b');
+    await bench.pass(0);
+    const run = await startAt('node-a');
+    await bench.pass(0);
+    expect(takenUp.map(({ id }) => id)).toEqual([run.id]);
+    expect(takenUp).toMatchObject([{ node: 'node-a', state: 'waiting' }]);
+  });
+
+  it('is taken up once, although its record changes while it waits', async () => {
+    await declare({ shop: {} });
+    const run = await startAt('node-a');
+    await bench.pass(0);
+    own.add(run.id);
+    await bench.ledger.pause('shop', { signal });
+    await bench.pass(5 * minuteMs);
+    expect(takenUp).toHaveLength(1);
+  });
+
+  it('is taken up before the node has looked around for the first time, and when that fails', async () => {
+    await declare({ shop: {} });
+    await bench.pass(1000);
+    bench.fault.step = (verb) => (verb === 'get' ? 'unavailable' : 'ok');
+    const run = await startAt('node-a');
+    await bench.pass(10_000);
+    expect(takenUp).toEqual([]);
+    bench.fault.step = () => 'ok';
+    await bench.pass(2 * minuteMs);
+    expect(takenUp.map(({ id }) => id)).toContain(run.id);
+  });
+
+  it('and was ended meanwhile, is not', async () => {
+    await declare({ shop: {} });
+    await bench.pass(1000);
+    const { table } = bench;
+    const known = await bench.ledger.task('shop', { signal });
+    if (!known) throw new Error('no record');
+    // The view shows it late: what is read by then has no such run any more.
+    let late = false;
+    bench.fault.step = (verb, what) => {
+      if (verb !== 'get' || !what.startsWith('tasks/') || late) return 'ok';
+      late = true;
+      const { running: _ended, ...record } = JSON.parse(table.get('tasks/shop')?.value ?? '{}');
+      table.transact({ puts: [{ key: 'tasks/shop', value: JSON.stringify(record) }] });
+      return 'ok';
+    };
+    await startAt('node-a');
+    await bench.pass(0);
+    expect(late).toBe(true);
+    expect(takenUp).toEqual([]);
+  });
+});
+
+describe('the records of other nodes', () => {
+  it("are theirs to keep while they live, and anybody's when they do not", async () => {
+    await declare({ shop: { full: '0 0 1 1 *' } });
+    await bench.move('shop', 'node-b');
+    const entry = JSON.stringify({ node: 'node-b' });
+    bench.table.transact({ puts: [{ key: 'nodes/node-b', value: entry }] });
+    await bench.pass(0);
+    await bench.declare({ shop: { full: '0 * * * *' } });
+    await bench.pass(5 * minuteMs);
+    const before = await bench.record('shop');
+    expect(before.schedule).toContain('0 0 1 1 *');
+    bench.table.transact({ deletes: ['nodes/node-b'] });
+    await bench.pass(minuteMs);
+    expect((await bench.record('shop')).schedule).not.toBe(before.schedule);
+  });
+
+  it('of tasks that nobody has are kept, too', async () => {
+    await declare({ shop: {} });
+    await bench.move('shop', '');
+    await bench.declare({});
+    await bench.pass(minuteMs);
+    expect((await bench.record('shop')).removedAtMs).toBeDefined();
+  });
+});
+
+/** As another node creates it: this one only sees that it is there. */
+async function startAt(node: string): Promise<RunRecord> {
+  const rival = new Ledger({
+    store: new MemoryClusterStore({ clock: bench.clock, table: bench.table }),
+    clock: bench.clock,
+  });
+  const start = { scope: 'full', node, trigger: 'manual', reason: 'asked for' } as const;
+  return (await rival.startByHand('shop', () => start, { signal })).run;
+}

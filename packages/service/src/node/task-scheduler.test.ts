@@ -177,3 +177,36 @@ it('takes the occurrence late that the store did not answer for', async () => {
   expect(taken).toMatchObject([{ trigger: 'catch-up' }]);
   expect(times()).toEqual(['15:00']);
 });
+
+it('goes on with other tasks while the store takes nothing of one of them', async () => {
+  await start({ shop: {}, crm: {} });
+  bench.fault.step = (verb, what) =>
+    verb === 'transact' && what.includes('runs/shop') ? 'unavailable' : 'ok';
+  await bench.pass(2 * hourMs);
+  expect(taken.map(({ task }) => task)).toEqual(['crm', 'crm']);
+  expect(taken.map(({ trigger }) => trigger)).toEqual(['schedule', 'schedule']);
+  bench.fault.step = () => 'ok';
+  await bench.pass(2_000);
+  expect(taken.slice(2)).toMatchObject([{ task: 'shop', trigger: 'catch-up', missed: 1 }]);
+});
+
+it('says once that a task waits for the store, however long it does, and again the next time', async () => {
+  await start({ shop: {} });
+  const warned = (): number =>
+    bench.lines.filter(({ msg }) => String(msg).startsWith('what is due of task shop waits for the store'))
+      .length;
+  for (const times of [1, 2]) {
+    let tries = 0;
+    bench.fault.step = (verb) => {
+      if (verb !== 'transact') return 'ok';
+      tries += 1;
+      return 'unavailable';
+    };
+    await bench.pass(hourMs + minuteMs);
+    expect(tries).toBeGreaterThan(10);
+    expect(warned()).toBe(times);
+    bench.fault.step = () => 'ok';
+    await bench.pass(minuteMs);
+    expect(taken).toHaveLength(times);
+  }
+});

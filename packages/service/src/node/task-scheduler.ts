@@ -32,6 +32,8 @@ export class TaskScheduler implements Service {
   readonly #poke = new Poke();
   /** When each task is to be looked at next; what is not in it, now. */
   readonly #wakeAtMs = new Map<string, number>();
+  /** Tasks that the store has taken nothing of lately: told once each, for it may be days. */
+  readonly #unheard = new Set<string>();
   /** Wall time minus elapsed time: it changes only when someone sets the clock. */
   #offsetMs = 0;
 
@@ -107,15 +109,27 @@ export class TaskScheduler implements Service {
         view.note(taken.known);
         logger.warn({ component: this.name, task, run: taken.run.id }, `skipped: ${decision.reason}`);
       }
+      this.#unheard.delete(task);
     } catch (caught) {
       const error = HoldfastError.from(caught);
       // Someone else has changed the record. The watch brings it, or has brought it in the meantime: asked again soon,
       // for nothing else may ever say that it is there. A store that does not answer holds up this task alone: others
       // may go on without it.
       if (error.code === 'conflict') this.#wakeAtMs.set(task, clock.now() + conflictWaitMs);
-      else if (error.retryable && !o.signal.aborted) this.#wakeAtMs.set(task, clock.now() + storeWaitMs);
+      else if (error.retryable && !o.signal.aborted) this.#wait(task, error);
       else throw error;
     }
+  }
+
+  #wait(task: string, error: HoldfastError): void {
+    const { clock, logger } = this.#o;
+    this.#wakeAtMs.set(task, clock.now() + storeWaitMs);
+    if (this.#unheard.has(task)) return;
+    this.#unheard.add(task);
+    logger.warn(
+      { component: this.name, task, code: error.code, hint: error.hint },
+      `what is due of task ${task} waits for the store: ${error.reason}`,
+    );
   }
 
   #noticeJump(): void {

@@ -25,6 +25,7 @@ export interface Failure {
   readonly url: string;
   /** How far it got: whether etcd may have seen the request itself. */
   readonly at: 'connect' | 'login' | 'call';
+  readonly isLate: boolean;
 }
 
 interface AttemptOptions {
@@ -127,7 +128,7 @@ export class EtcdCalls implements AsyncDisposable {
         ? this.#late(call.what, member)
         : etcdError(caught, { what: call.what, url: member.url, isEtcd: member.hasAnswered });
       if (error.code === 'unavailable' || at === 'connect') this.leave(member);
-      return { error, at, url: member.url };
+      return { error, at, isLate, url: member.url };
     }
   }
 
@@ -145,6 +146,7 @@ export class EtcdCalls implements AsyncDisposable {
     const endMs = this.#clock.elapsed() + this.#callMaxMs;
     const eachMs = Math.max(this.#callMaxMs / this.#members.length, Math.min(attemptMinMs, this.#callMaxMs));
     const unreachable = new Map<string, HoldfastError>();
+    let last: HoldfastError | undefined;
     for (let tries = 1; ; tries += 1) {
       const leftMs = Math.max(0, endMs - this.#clock.elapsed());
       const maxMs = Math.min(leftMs, eachMs);
@@ -159,7 +161,9 @@ export class EtcdCalls implements AsyncDisposable {
       if (unreachable.size === this.#members.length)
         throw noneReachable(call.what, [...unreachable.values()]);
       if (tries % this.#members.length === 0) await this.#pause(call.signal);
-      if (this.#clock.elapsed() >= endMs) throw await this.#explained(error);
+      // That the last attempt was cut short says less than what was wrong before.
+      last = outcome.isLate && last ? last : error;
+      if (this.#clock.elapsed() >= endMs) throw await this.#explained(last);
     }
   }
 

@@ -40,7 +40,7 @@ class Bench {
       attempt: (call) =>
         run(call).then(
           (value) => ({ value }),
-          (error) => ({ error: HoldfastError.from(error), at: 'call', url: 'http://fake' }),
+          (error) => ({ error: HoldfastError.from(error), at: 'call', isLate: false, url: 'http://fake' }),
         ),
     };
     const parts = { calls, clock: this.clock, keys: new KeySpace('/'), ended: () => {} };

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Change, type ClusterStore, HoldfastError, type Revision, SystemClock } from '@holdfast/core';
 import { type EtcdCluster, type EtcdMember, startEtcd, TcpProxy } from '@holdfast/testing';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { type EtcdStoreOptions, openEtcdStore } from './index.ts';
 
 const { signal } = new AbortController();
@@ -11,6 +11,7 @@ let etcd: EtcdCluster;
 beforeAll(async () => {
   etcd = await startEtcd({ members: 3 });
 });
+afterEach(heal);
 afterAll(() => etcd[Symbol.asyncDispose]());
 
 function open(o: Partial<EtcdStoreOptions> & Pick<EtcdStoreOptions, 'prefix'>): Promise<ClusterStore> {
@@ -22,9 +23,13 @@ function first(member: EtcdMember): string[] {
   return [member.url, ...etcd.urls.filter((url) => url !== member.url)];
 }
 
-async function restartAll(): Promise<void> {
-  const dead = etcd.members.filter(({ isRunning }) => !isRunning);
-  await Promise.all(dead.map((member) => member.restart()));
+/** All members run and agree, whatever was done to them. */
+async function heal(): Promise<void> {
+  for (const member of etcd.members) {
+    if (member.isRunning) member.thaw();
+    else await member.spawn();
+  }
+  await Promise.all(etcd.members.map((member) => member.ready()));
 }
 
 async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
@@ -145,13 +150,31 @@ for (const [what, { strike, mend }] of Object.entries(blows)) {
   }
 }
 
+test('a store that does nothing but watch notices that its member has fallen silent', async () => {
+  const [victim, other] = etcd.members as readonly [EtcdMember, EtcdMember, EtcdMember];
+  await using watching = await open({ prefix: '/silent/', endpoints: first(victim) });
+  await using writing = await open({ prefix: '/silent/', endpoints: first(other) });
+  const { revision: since } = await watching.list('', { signal });
+  const watcher = new Watcher(watching, since);
+  const revisions = [await writing.transact({ puts: [{ key: 'w/1', value: '' }] }, { signal })];
+  await until('the watch saw the first', () => watcher.changes.length === 1);
+  victim.freeze();
+  await until('something can be written', async () => {
+    const put = writing.transact({ puts: [{ key: 'w/2', value: '' }] }, { signal });
+    const revision = await put.catch(() => undefined);
+    if (revision !== undefined) revisions.push(revision);
+    return revision !== undefined;
+  });
+  await until('the watch saw the last', () => watcher.changes.at(-1)?.revision === revisions.at(-1));
+  await watcher.stop();
+});
+
 test('without a quorum nothing is answered, not even what a member could; with it, all goes on', async () => {
   const [alone, ...others] = etcd.members as readonly [EtcdMember, EtcdMember, EtcdMember];
-  await using store = await open({ prefix: '/quorum/', endpoints: first(alone), callMaxMs: 4_000 });
+  await using store = await open({ prefix: '/quorum/', endpoints: first(alone), callMaxMs: 2_500 });
   const since = await store.transact({ puts: [{ key: 'w/k', value: 'before' }] }, { signal });
   const watcher = new Watcher(store, since);
   await Promise.all(others.map((member) => member.kill()));
-  await using _ = { [Symbol.asyncDispose]: () => restartAll() };
   const noQuorum = {
     code: 'unavailable',
     message: expect.stringContaining('no quorum'),
@@ -165,13 +188,13 @@ test('without a quorum nothing is answered, not even what a member could; with i
     put: () => store.transact({ puts: [{ key: 'w/k', value: 'without' }] }, { signal }),
     session: () => store.openSession({ signal, ttlMs: 5_000 }),
     opening: async () => {
-      await using _ = await open({ prefix: '/quorum/', endpoints: first(alone), callMaxMs: 4_000 });
+      await using _ = await open({ prefix: '/quorum/', endpoints: first(alone), callMaxMs: 2_500 });
     },
   };
   await Promise.all(
     Object.entries(calls).map(([name, call]) => expect(call(), name).rejects.toMatchObject(noQuorum)),
   );
-  await restartAll();
+  await heal();
   const revision = await store.transact({ puts: [{ key: 'w/k', value: 'after' }] }, { signal });
   await until('the watch goes on', () => watcher.changes.at(-1)?.revision === revision);
   await watcher.stop();
@@ -187,13 +210,16 @@ test('a transaction that etcd may have seen is not sent again, and one that got 
 
   await line.setMode('stallToServer');
   const lost = { code: 'unavailable', hint: expect.stringContaining('again') };
-  await expect(put('never arrives')).rejects.toMatchObject(lost);
+  await expect(put('never arrives'.padEnd(10_000))).rejects.toMatchObject(lost);
+  const arrived = line.toServerBytes;
   await line.setMode('pass');
   // Long enough for what was underway, had it not been taken back.
   for (let i = 0; i < 20; i += 1) {
     expect(await store.get('k', { signal })).toMatchObject({ value: 'first' });
     await sleep(25);
   }
+  // The members were asked how they are: that, and nothing else, went there.
+  expect(line.toServerBytes - arrived).toBeLessThan(1_000);
 });
 
 test('a transaction of which only the answer is lost has happened once', async () => {

@@ -17,7 +17,7 @@ const file = 'identity.json';
 export async function readIdentity(state: string): Promise<Identity> {
   const path = join(state, file);
   try {
-    const { instance, cluster } = JSON.parse(await readFile(path, 'utf8')) as Partial<Identity>;
+    const { instance, cluster }: Partial<Identity> = JSON.parse(await readFile(path, 'utf8')) ?? {};
     if (typeof instance === 'string') return { instance, ...(typeof cluster === 'string' && { cluster }) };
   } catch (cause) {
     // A file that a crash of the machine has damaged names nobody: this is a new instance.

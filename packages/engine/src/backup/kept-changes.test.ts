@@ -178,6 +178,40 @@ describe('a chain that a newer one has replaced', () => {
 });
 
 describe('changes that may still be wanted are kept', () => {
+  test('although a node that lost the task makes a newer full', async () => {
+    await using world = await shop();
+    await world.backup({ node: 'node-b', generation: 2, ownedGeneration: 2, keepChanges });
+    const [own = ''] = keepers(world);
+    sell(world, 1);
+    // Of its own staging: it knows of nobody else's.
+    await using zombie = await shop();
+    const { source, destination } = world;
+    await zombie.backup({ scope: 'full', keepChanges }, { source, destinations: [destination] });
+    expect(keepers(world)).toHaveLength(2);
+    sell(world, 2);
+    const next = await world.backup({ node: 'node-b', generation: 2, ownedGeneration: 2 });
+    expect(next).toMatchObject({ scope: 'incremental', outcome: 'stored' });
+    expect(keepers(world)).toContain(own);
+  });
+
+  test('of a chain that a node goes on with when it has its task again, whoever else had it', async () => {
+    await using world = await shop();
+    await world.backup({ keepChanges, ownedGeneration: 1 });
+    const [own = ''] = keepers(world);
+    sell(world, 1);
+    await using other = await shop();
+    const { source, destination } = world;
+    const tools = { source, destinations: [destination] };
+    // What it made was never committed to the cluster, and ended nothing.
+    source.faults.forgetChanges = 'unavailable';
+    await other.backup({ scope: 'full', node: 'node-b', generation: 2, keepChanges }, tools);
+    delete source.faults.forgetChanges;
+    sell(world, 2);
+    const next = await world.backup({ generation: 3, ownedGeneration: 1 });
+    expect(next).toMatchObject({ scope: 'incremental', outcome: 'stored' });
+    expect(keepers(world)).toContain(own);
+  });
+
   test('while a destination that may have the chain cannot be asked', async () => {
     await using world = await shop();
     world.staging.require = 1;

@@ -6,7 +6,7 @@ import {
   type Sig,
   throwIfAborted,
 } from '@holdfast/core';
-import type { BackupTools } from '../api.ts';
+import type { BackupRequest, BackupTools } from '../api.ts';
 import type { FoundChain } from '../catalog/chain.ts';
 import type { Survey } from './survey.ts';
 
@@ -77,12 +77,13 @@ export async function endReplaced(
  * cannot be ended stays remembered.
  */
 export async function endForsaken(
-  { task, identity }: { readonly task: string; readonly identity: string },
+  { identity, ...asking }: Asking & { readonly task: string; readonly identity: string },
   survey: Survey,
   tools: BackupTools,
   o: Sig,
 ): Promise<string[]> {
   const notices: string[] = [];
+  const { task } = asking;
   const { chains } = survey;
   for (const kept of await tools.staging.listKept(task, tools.destinations, o)) {
     const { label, chain: name, identity: of } = kept;
@@ -90,7 +91,7 @@ export async function endForsaken(
     const found = chains.find(({ chain }) => chain === name);
     const full = found?.backups[0]?.manifest;
     const isGone = !found && !kept.mayBeElsewhere && survey.showsAll;
-    if (!isGone && !(full && isOvertaken(full, chains))) continue;
+    if (!isGone && !(full && isOvertaken(full, chains, asking))) continue;
     try {
       using limit = deadline(tools.clock, endMaxMs, 'ending the keeping of changes');
       await endKept({ task, label }, tools, { signal: AbortSignal.any([o.signal, limit.signal]) });
@@ -104,16 +105,24 @@ export async function endForsaken(
   return notices;
 }
 
+/** The node that runs, as the request says. */
+export type Asking = Pick<BackupRequest, 'node' | 'generation' | 'ownedGeneration'>;
+
 /**
- * Whether another full of this database, of another node or generation perhaps, is newer: then that one's chain goes on,
- * and must keep its changes. Both times are the source's own.
+ * Whether another full of this database, of another node perhaps, is newer: then that one's chain goes on, and must keep
+ * its changes. Both times are the source's own. A node that has lost its task without knowing it makes newer fulls, too:
+ * those of an earlier generation take nobody's place, and what this node owns only fulls of its own replace.
  */
-export function isOvertaken(manifest: Manifest, chains: readonly FoundChain[]): boolean {
+export function isOvertaken(manifest: Manifest, chains: readonly FoundChain[], asking: Asking): boolean {
   if (manifest.scope !== 'full') return false;
+  const { node, generation, ownedGeneration } = asking;
+  const isOwned = manifest.node === node && manifest.generation === ownedGeneration;
   return chains.some(({ chain, backups }) => {
     const newest = backups[0]?.manifest;
     if (!newest || chain === manifest.chain || newest.source.identity !== manifest.source.identity)
       return false;
+    const isOwn = newest.node === node && newest.generation <= generation;
+    if (newest.generation < manifest.generation || (isOwned && !isOwn)) return false;
     return newest.state !== null && newest.to.timeMs > manifest.to.timeMs;
   });
 }

@@ -66,7 +66,7 @@ export async function recoverRuns(
     tools.observer({ kind: 'step', step: 'committed', detail: name });
     await survey.refresh(o);
     const { chains } = survey;
-    const overtaken = isOvertaken(manifest, chains);
+    const overtaken = isOvertaken(manifest, chains, request);
     notices.push(
       ...(overtaken ? await letGo(run, tools, o) : await afterCommit(manifest, chains, tools, o)),
       `an interrupted run was finished: ${name}`,
@@ -75,7 +75,7 @@ export async function recoverRuns(
   }
   // What litter had made is ended by now, and what was whole is a chain.
   const { identity } = o.source;
-  notices.push(...(await endForsaken({ task: request.task, identity }, survey, tools, o)));
+  notices.push(...(await endForsaken({ ...request, identity }, survey, tools, o)));
   return { finished, notices };
 }
 

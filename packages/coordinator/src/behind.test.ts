@@ -29,7 +29,7 @@ function result(over: Partial<RunResult> = {}): RunResult {
 /** A run that begins at one moment and ends a second later. */
 function ran(record: TaskRecord, atMs: number, made: RunResult): TaskRecord {
   const step = startRun(record, { scope: 'full', trigger: 'schedule', reason: 'due' }, atMs);
-  const run = beginRun(step.run, atMs);
+  const { run } = beginRun(step, atMs);
   return endRun({ record: step.record, run }, { state: 'succeeded', made }, atMs + 1000).record;
 }
 

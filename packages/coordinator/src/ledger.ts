@@ -186,9 +186,7 @@ export class Ledger {
   }
 
   async begin(run: RunRecord, o: Sig): Promise<RunRecord> {
-    const begun = beginRun(run, this.#clock.now());
-    await this.#endOrBegin(run, o, (record) => ({ record, run: begun }));
-    return begun;
+    return (await this.#endOrBegin(run, o, (record) => beginRun({ record, run }, this.#clock.now()))).run;
   }
 
   /**

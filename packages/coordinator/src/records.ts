@@ -104,6 +104,8 @@ export interface RunningRun {
   readonly run: string;
   readonly node: string;
   readonly scope: Scope;
+  /** Undefined while it waits. */
+  readonly startedAtMs?: number;
 }
 
 export interface LastAttempt {

@@ -128,8 +128,12 @@ export function skipped(record: TaskRecord, skip: Skip, nowMs: number): Step {
   };
 }
 
-export function beginRun(run: RunRecord, nowMs: number): RunRecord {
-  return { ...run, state: 'running', startedAtMs: nowMs };
+export function beginRun({ record, run }: Step, nowMs: number): Step {
+  const { running } = record;
+  return {
+    run: { ...run, state: 'running', startedAtMs: nowMs },
+    record: { ...record, ...(running && { running: { ...running, startedAtMs: nowMs } }) },
+  };
 }
 
 export type Outcome =

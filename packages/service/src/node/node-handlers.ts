@@ -12,7 +12,7 @@ import { PeersEvents } from './peers-events.ts';
 import { ownRunView, wholeRunView } from './peers-runs.ts';
 import { runHandlers } from './run-handlers.ts';
 import { takeSnapshot } from './take-snapshot.ts';
-import { taskHandlers, tasksOf, wholeTaskView } from './task-handlers.ts';
+import { taskHandlers, tasksOf, viewOfTask } from './task-handlers.ts';
 import { isoOf } from './views.ts';
 
 /** Everything that the API can be asked: of this node, and of the cluster. */
@@ -60,11 +60,8 @@ async function clusterStatus(
 ): Promise<ClusterStatus> {
   const { peers, problems } = parts;
   const { signal } = asked;
-  const [looks, elsewhere, tasks] = await Promise.all([
-    peers.look({ signal }),
-    runsElsewhere(parts, asked),
-    Promise.all(tasksOf(parts).map(({ task, record }) => wholeTaskView(parts, task, { record, signal }))),
-  ]);
+  const [looks, elsewhere] = await Promise.all([peers.look({ signal }), runsElsewhere(parts, asked)]);
+  const tasks = tasksOf(parts).map(({ task, record }) => viewOfTask(parts, task, record));
   const byFreshness: Record<string, number> = {};
   for (const { freshness } of tasks) byFreshness[freshness.state] = (byFreshness[freshness.state] ?? 0) + 1;
   const active = [...own, ...elsewhere];

@@ -41,7 +41,7 @@ function taskMetrics(
 ): TaskMetrics {
   const nowMs = clock.now();
   const schedule = schedules.of(task, spec);
-  const runningSinceMs = record.running && runner.find(record.running.run)?.run.startedAtMs;
+  const runningSinceMs = record.running?.startedAtMs;
   const { question, graceMs } = freshnessQuestion(record, spec, runningSinceMs);
   const { state, expectedMs, overdueSinceMs, runningTooLong } = decideFreshness(
     schedule,

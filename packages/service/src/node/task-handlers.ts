@@ -1,6 +1,6 @@
 import type { TaskView } from '@holdfast/client';
 import { noTask, ownsIncrementals, type Start, type TaskRecord } from '@holdfast/coordinator';
-import { type DeclaredTask, HoldfastError, type Sig } from '@holdfast/core';
+import { type DeclaredTask, HoldfastError } from '@holdfast/core';
 import { decideTask, nextRuns, settleTo } from '@holdfast/scheduler';
 import type { Asked, Handlers } from '../api/index.ts';
 import { parseDuration } from '../config/duration.ts';
@@ -26,18 +26,16 @@ export function taskHandlers(parts: NodeParts): TaskHandlers {
     if (!spec || !record) throw noTask(task);
     return { spec, record };
   };
-  const viewOf = (task: string, record: TaskRecord, o: Sig): Promise<TaskView> =>
-    wholeTaskView(parts, task, { ...o, record });
+  const viewOf = (task: string, record: TaskRecord): TaskView => viewOfTask(parts, task, record);
   return {
-    listTasks: async ({ signal }) =>
-      Promise.all(tasksOf(parts).map(({ task, record }) => viewOf(task, record, { signal }))),
+    listTasks: async () => tasksOf(parts).map(({ task, record }) => viewOf(task, record)),
 
     getTask: async ({ task, next, signal, peer }) => {
       const { spec, record } = declared(task);
       const planned = nextRuns(schedules.of(task, spec), scheduleState(record, spec), clock.now(), next);
       const recent = await historyOf(parts, task, { signal, last: 10 });
       return {
-        ...(await viewOf(task, record, { signal })),
+        ...viewOf(task, record),
         nextRuns: planned.map(({ atMs, scope }) => ({ at: isoOf(atMs), scope, reason: `${scope} schedule` })),
         recentRuns: await Promise.all(recent.map((run) => wholeRunView(parts, run, { signal, peer }))),
       };
@@ -60,14 +58,14 @@ export function taskHandlers(parts: NodeParts): TaskHandlers {
 
     pauseTask: async ({ task, signal }) => {
       declared(task);
-      return viewOf(task, await ledger.pause(task, { signal }), { signal });
+      return viewOf(task, await ledger.pause(task, { signal }));
     },
 
     resumeTask: async ({ task, signal }) => {
       const { spec } = declared(task);
       const settle = (record: TaskRecord): TaskRecord['settledMs'] =>
         settleTo(schedules.of(task, spec), scheduleState(record, spec), clock.now());
-      return viewOf(task, await ledger.resume(task, settle, { signal }), { signal });
+      return viewOf(task, await ledger.resume(task, settle, { signal }));
     },
 
     delayTask: async ({ task, for: text, signal, peer }) => {
@@ -82,7 +80,7 @@ export function taskHandlers(parts: NodeParts): TaskHandlers {
       const record = await ledger.delay(task, untilMs, scopeOf, { signal });
       if (record.running) await endDelayed(parts, record, { untilMs, for: text, signal, peer });
       // Read again: the view may not know of it yet, and the run's end has changed it.
-      return viewOf(task, (await ledger.task(task, { signal }))?.value ?? record, { signal });
+      return viewOf(task, (await ledger.task(task, { signal }))?.value ?? record);
     },
   };
 }
@@ -194,29 +192,8 @@ export function tasksOf({ view }: NodeParts): { task: string; spec: DeclaredTask
     .sort((a, b) => (a.task < b.task ? -1 : 1));
 }
 
-/** A task, and since when its run runs, whichever node carries that out. */
-export async function wholeTaskView(
-  parts: NodeParts,
-  task: string,
-  { record, signal }: Sig & { readonly record: TaskRecord },
-): Promise<TaskView> {
-  const { running } = record;
-  const isKnown = running === undefined || parts.runner.find(running.run) !== undefined;
-  const run = isKnown ? undefined : await parts.ledger.run(running.run, { signal });
-  return viewSince(parts, task, { record, startedAtMs: run?.startedAtMs });
-}
-
 export function viewOfTask(parts: NodeParts, task: string, record: TaskRecord): TaskView {
-  return viewSince(parts, task, { record });
-}
-
-/** @param o.startedAtMs of a run that is carried out elsewhere, where that is known */
-function viewSince(
-  parts: NodeParts,
-  task: string,
-  { record, startedAtMs }: { readonly record: TaskRecord; readonly startedAtMs?: number | undefined },
-): TaskView {
-  const { view, schedules, clock, runner } = parts;
+  const { view, schedules, clock } = parts;
   const spec = view.objects.value.tasks[task];
   if (!spec) throw noTask(task);
   return taskView(record, spec, {
@@ -224,6 +201,6 @@ function viewSince(
     objects: view.objects.value,
     schedule: schedules.of(task, spec),
     revision: view.objects.revision,
-    runningSinceMs: record.running && (runner.find(record.running.run)?.run.startedAtMs ?? startedAtMs),
+    runningSinceMs: record.running?.startedAtMs,
   });
 }

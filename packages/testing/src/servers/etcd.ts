@@ -83,7 +83,8 @@ async function membersIn(folder: TemporaryFolder, options: EtcdOptions): Promise
         port: own.client,
         scheme,
         healthPort: own.health,
-        folder: home,
+        // The whole: it is what is removed when this process ends before its servers.
+        folder: folder.path,
         logFile: folder.join(`${own.name}.log`),
         args: [...where, ...listen, ...peers, ...health, ...quick, ...shared, ...(options.args ?? [])],
       });

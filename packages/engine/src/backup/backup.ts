@@ -55,12 +55,7 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
   notices.push(...survey.notices, ...(await staging.prepare({ ...o, neverOn: info.folders })));
   await using _lock = await staging.lock(request.task, destinations);
   await survey.look();
-  for (const lost of request.forsaken ?? []) {
-    const { task } = request;
-    const kept = { task, label: labelOf(task, lost), chain: `of run ${lost}`, identity: info.identity };
-    // As if it were a run of ours: it is ended as theirs are, and not forgotten before that.
-    await tools.staging.rememberKept(kept, tools.destinations, o);
-  }
+  await rememberLost(request, info, tools, o);
   const recovered = await recoverRuns(request, tools, survey, { ...o, source: info });
   notices.push(...recovered.notices);
   observer({ kind: 'step', step: 'source-checked' });
@@ -92,6 +87,25 @@ export async function backup(request: BackupRequest, tools: BackupTools, o: Sig)
     answer.scope === 'full' ? await full(run, answer, undefined, o) : await continueChain(run, answer, o);
   observer({ kind: 'step', step: 'cleaned-up' });
   return report(run, made, startedMs, made.stored ? 'stored' : 'unchanged');
+}
+
+/**
+ * Of runs that were lost with their nodes: as if they were ours, for then what they keep is ended as ours is, and is not
+ * forgotten before that. What staging knows already was a run of this very node, which may still be finished from here.
+ */
+async function rememberLost(
+  { task, forsaken = [] }: BackupRequest,
+  { identity }: SourceIdentity,
+  { staging, destinations }: BackupTools,
+  o: Sig,
+): Promise<void> {
+  if (forsaken.length === 0) return;
+  const known = new Set((await staging.listKept(task, destinations, o)).map(({ label }) => label));
+  for (const run of forsaken) {
+    const label = labelOf(task, run);
+    if (known.has(label)) continue;
+    await staging.rememberKept({ task, label, chain: `of run ${run}`, identity }, destinations, o);
+  }
 }
 
 /** A full that waited for its destination since before this one was due is no substitute for it. */

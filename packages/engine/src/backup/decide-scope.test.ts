@@ -52,6 +52,21 @@ describe('auto', () => {
     ['no chain', () => answer({ chains: [] }), full('there is no full backup yet')],
     ['another node', () => answer({ node: 'node-b' }), full('begun by node node-a, generation 1')],
     ['another generation', () => answer({ generation: 2 }), full('begun by node node-a, generation 1')],
+    [
+      'a chain of an earlier generation that is its own still',
+      () => answer({ generation: 3, ownedGeneration: 1 }),
+      { tries: [chainA], orFull: true },
+    ],
+    [
+      'a chain of an earlier generation that is not its own any more',
+      () => answer({ generation: 3, ownedGeneration: 2 }),
+      full('generation 1, and only it'),
+    ],
+    [
+      "another node's chain of the generation that is its own",
+      () => answer({ node: 'node-b', generation: 3, ownedGeneration: 1 }),
+      full('begun by node node-a'),
+    ],
     ['another type', () => answer({ type: 'snapshot' }), full('is of type logical')],
     ['no changes kept', () => otherHead({ state: null }), full('no changes were kept')],
     [
@@ -66,6 +81,20 @@ describe('auto', () => {
     ],
   ])('%s', (_, asked, expected) => {
     expect(asked()).toEqual(expected);
+  });
+
+  test('whose chain it is, its full says, whoever made its newest incremental', () => {
+    const later = { generation: 3, node: 'node-b' };
+    const continued = chainOf([manifestOf(0), manifestOf(1, later)]);
+    expect(answer({ chains: [continued] })).toEqual({ tries: [chainA], orFull: true });
+    expect(answer({ chains: [continued], ...later })).toEqual(full('begun by node node-a, generation 1'));
+  });
+
+  test('of several chains those are tried that are of this or of the owned generation', () => {
+    const newer = chainOf([manifestOf(0, { chain: chainB, generation: 2 })]);
+    const chains = [newer, chain];
+    expect(answer({ chains, generation: 3, ownedGeneration: 2 })).toMatchObject({ tries: [chainB] });
+    expect(answer({ chains, generation: 2, ownedGeneration: 1 })).toMatchObject({ tries: [chainB, chainA] });
   });
 
   test('a segment that is not there any more makes a full', () => {

@@ -102,6 +102,26 @@ describe('a node that cannot reach the store', () => {
     expect(node.works.begun).toHaveLength(2);
     expect(node.works.last.o.signal.aborted).toBe(false);
   });
+
+  it('and whose task has moved meanwhile, tells what it made: the task and its chain stay where they are', async () => {
+    const a = await alone(true);
+    const b = await nodes.add('node-b');
+    a.store.cutOff();
+    await nodes.pass(12 * minuteMs);
+    expect(tasksOf(a)).toEqual(['shop']);
+    expect(b.works.begun.map(({ run }) => run.request.task).sort()).toContain('shop');
+    for (const work of b.works.begun) work.succeed();
+    await nodes.pass(0);
+    const { owner } = await nodes.record('shop');
+    expect(owner).toMatchObject({ node: 'node-b', generation: 2 });
+    a.store.reconnect();
+    await nodes.pass(minuteMs);
+    expect(await nodes.record('shop')).toMatchObject({ node: 'node-b', generation: 2, owner });
+    expect(told(a, 'warn').join('\n')).toMatch(/1 run of the time apart from the store/);
+    const { length } = tasksOf(a);
+    await nodes.pass(20 * minuteMs);
+    expect(tasksOf(a).slice(length)).not.toContain('shop');
+  });
 });
 
 describe('another life of a node', () => {

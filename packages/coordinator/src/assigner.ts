@@ -30,8 +30,11 @@ export type Deciding =
 /** Each node named in a decision acts so much later than the one before it, if that one does not. */
 const rankWaitMs = 2000;
 
-/** After another node was first, or the store failed: until the task is looked at again. */
+/** After another node was first, or the store failed, or while others are named first: until the task is looked at again. */
 const againMs = 250;
+
+/** So many decisions are written at once: each waits for the store, and the tasks of a dead node come all together. */
+const writesMax = 16;
 
 /** While the store cannot be reached: until it is asked for again. */
 const apartWaitMs = 1000;
@@ -60,6 +63,10 @@ export class Assigner {
   };
   /** Since when a decision names others first, by what is decided. */
   readonly #namedSince = new Map<string, { readonly what: string; readonly atMs: number }>();
+  /** Undefined: nodes or objects have changed. */
+  #seen: Seen | undefined;
+  /** Tasks that it is taking: soon they are this node's. */
+  #taking = 0;
   #wake = new AbortController();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -87,6 +94,7 @@ export class Assigner {
     const { view, clock } = this.#o;
     const nowMs = clock.elapsed();
     this.#seeNodes(nodes);
+    if (objects || nodes.size > 0) this.#seen = undefined;
     if (objects) this.#lookedAtMs = Number.NEGATIVE_INFINITY;
     for (const task of tasks) this.#due.set(task, nowMs);
     if (nodes.size > 0) this.#setDue(this.#unplaced, nowMs);
@@ -143,15 +151,10 @@ export class Assigner {
       // Those that are no longer declared may still have a run that was lost.
       this.#setDue(view.tasks.keys(), nowMs);
     }
-    const due = [...this.#due].filter(([, atMs]) => atMs <= nowMs);
-    if (due.length > 0) {
-      const alive = this.#alive();
-      const tasksTotal = Math.max(view.tasks.size, Object.keys(tasks).length);
-      for (const [task] of due) {
-        this.#due.delete(task);
-        await this.#decide(task, { alive, tasksTotal }, o);
-      }
-    }
+    await this.#decideAll(
+      [...this.#due].filter(([, atMs]) => atMs <= nowMs).map(([task]) => task),
+      o,
+    );
     const nextMs = [...this.#due.values()].reduce(
       (a, b) => Math.min(a, b),
       this.#lookedAtMs + lookAllEveryMs,
@@ -159,8 +162,23 @@ export class Assigner {
     return Math.max(1, nextMs - clock.elapsed());
   }
 
-  async #decide(task: string, seen: Seen, o: Sig): Promise<void> {
+  /** Some at once. One that fails ends with the error when all others have ended, too. */
+  async #decideAll(tasks: readonly string[], o: Sig): Promise<void> {
+    this.#seen = undefined;
+    const left = tasks.values();
+    const work = async (): Promise<void> => {
+      for (const task of left) {
+        this.#due.delete(task);
+        await this.#decide(task, o);
+      }
+    };
+    const ends = await Promise.allSettled(Array.from({ length: Math.min(writesMax, tasks.length) }, work));
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
+  }
+
+  async #decide(task: string, o: Sig): Promise<void> {
     const { clock, view, moveAfterMs } = this.#o;
+    const seen = this.#see();
     const spec = view.objects.value.tasks[task];
     const known = view.task(task);
     if (!spec || (known && view.nodes.has(known.value.node))) this.#unplaced.delete(task);
@@ -189,7 +207,11 @@ export class Assigner {
       return;
     }
     if (!this.#isMyTurn(task, decision)) return;
-    await this.#act(task, () => this.#write(task, { spec, known, decision }, o), decision, o);
+    const taking = decision.kind === 'take' ? 1 : 0;
+    this.#taking += taking;
+    await this.#act(task, () => this.#write(task, { spec, known, decision }, o), decision, o).finally(() => {
+      this.#taking -= taking;
+    });
   }
 
   /**
@@ -269,7 +291,9 @@ export class Assigner {
     if (seen?.what !== what) this.#namedSince.set(task, { what, atMs: sinceMs });
     const turnMs = sinceMs + rank * rankWaitMs;
     if (clock.elapsed() >= turnMs) return true;
-    this.#due.set(task, turnMs);
+    // Who is named first depends on how much each node has, and nodes that see that at different moments may all name
+    // another one first.
+    this.#due.set(task, Math.min(turnMs, clock.elapsed() + againMs));
     return false;
   }
 
@@ -286,15 +310,25 @@ export class Assigner {
     return 0;
   }
 
+  /** Who is alive now: a look at many tasks lasts long enough for nodes to come and go. */
+  #see(): Seen {
+    if (this.#seen) return this.#seen;
+    const { view } = this.#o;
+    const tasksTotal = Math.max(view.tasks.size, Object.keys(view.objects.value.tasks).length);
+    this.#seen = { alive: this.#alive(), tasksTotal };
+    return this.#seen;
+  }
+
   #alive(): AliveNode[] {
-    const { view, clock } = this.#o;
+    const { view, clock, node: own } = this.#o;
+    const taking = (): number => this.#taking;
     return [...view.nodes.values()].map(({ value: { node, tags, capacity } }) => ({
       node,
       tags,
       capacity,
       // As it is when it is asked for: what this node takes in one look counts for what it decides next.
       get tasks() {
-        return view.tasksOf(node).size;
+        return view.tasksOf(node).size + (node === own ? taking() : 0);
       },
       draining: view.drains.has(node),
       aliveForMs: clock.elapsed() - (this.#aliveSince.get(node) ?? clock.elapsed()),

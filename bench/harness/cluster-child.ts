@@ -2,7 +2,7 @@
 // with whoever started it.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { SystemClock } from '@holdfast/core';
+import { HoldfastError, SystemClock } from '@holdfast/core';
 import { openEmbeddedStore } from '@holdfast/stores/embedded';
 import { openEtcdStore } from '@holdfast/stores/etcd';
 import type { NodeConfig } from '../../packages/service/src/config/node-config.ts';
@@ -16,6 +16,8 @@ const { signal } = new AbortController();
 
 /** Of the warnings and errors that the nodes tell. */
 const troublesMax = 5;
+
+const joinsMax = 10;
 
 const stores: CountingStore[] = [];
 const decisions: Record<string, number> = {};
@@ -68,7 +70,7 @@ async function startNode(name: string, start: ClusterStart): Promise<Started> {
     { signal },
   );
   const loadedMs = performance.now();
-  await core.join({ signal });
+  await joinCluster(core);
   const joinedMs = performance.now();
   stores.push(store);
   void core.run({ drain: signal, stop: signal, kill: signal }).catch((error: unknown) => {
@@ -78,11 +80,23 @@ async function startNode(name: string, start: ClusterStart): Promise<Started> {
   return { node: name, loadMs: loadedMs - beginMs, joinMs: joinedMs - loadedMs };
 }
 
+/** On a machine that is too busy a session may be over before it was used. */
+async function joinCluster(core: NodeCore): Promise<void> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await core.join({ signal });
+    } catch (caught) {
+      if (!HoldfastError.from(caught).retryable || attempt === joinsMax) throw caught;
+      troubles.push(`joining was tried again: ${HoldfastError.from(caught).reason}`);
+    }
+  }
+}
+
 function report(): ClusterReport {
   const counts: StoreCounts = noCounts();
   for (const store of stores)
     for (const [name, count] of Object.entries(store.counts)) counts[name as keyof StoreCounts] += count;
-  global.gc?.();
+  globalThis.gc?.();
   const { rss, heapUsed } = process.memoryUsage();
   const { user, system } = process.cpuUsage();
   return {

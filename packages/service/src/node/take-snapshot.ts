@@ -36,7 +36,7 @@ export function takeSnapshot(
 }
 
 function taskMetrics(
-  { schedules, clock, runner }: NodeParts,
+  { schedules, clock }: NodeParts,
   { task, spec, record }: { readonly task: string; readonly spec: DeclaredTask; readonly record: TaskRecord },
 ): TaskMetrics {
   const nowMs = clock.now();

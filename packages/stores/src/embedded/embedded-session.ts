@@ -1,4 +1,5 @@
-import { type Clock, HoldfastError, type Revision, type Session, type Sig } from '@holdfast/core';
+import type { Clock, Revision, Session, Sig } from '@holdfast/core';
+import { SessionDeadline } from '../session-deadline.ts';
 import type { DatabaseLink } from './database-calls.ts';
 
 export interface SessionParts {
@@ -24,33 +25,31 @@ export class EmbeddedSession implements Session {
   readonly ttlMs: number;
   readonly signal: AbortSignal;
   readonly #parts: SessionParts;
-  readonly #over = new AbortController();
+  readonly #deadline: SessionDeadline;
   readonly #closed = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
-  #deadlineMs: number;
 
   private constructor(ttlMs: number, parts: SessionParts) {
     this.ttlMs = ttlMs;
-    this.signal = this.#over.signal;
+    this.#deadline = new SessionDeadline({ id: this.id, ttlMs, clock: parts.clock });
+    this.signal = this.#deadline.signal;
     this.#parts = parts;
-    this.#deadlineMs = parts.clock.elapsed() + ttlMs;
   }
 
   static async open(parts: SessionParts, o: Sig & { readonly ttlMs: number }): Promise<EmbeddedSession> {
     const session = new EmbeddedSession(o.ttlMs, parts);
     await parts.link.call('openSession', [session.id, session.ttlMs], o);
-    session.#running = Promise.all([session.#keepAlive(), session.#expire(), session.#endOnceOver()]);
+    session.#running = Promise.all([session.#keepAlive(), session.#deadline.pass(), session.#endOnceOver()]);
     return session;
   }
 
-  /** @throws HoldfastError lease_lost. Also when the timer that should have said so is late. */
+  /** @throws HoldfastError lease_lost */
   demandAlive(): void {
-    if (this.#parts.clock.elapsed() >= this.#deadlineMs) this.#loseToTime();
-    if (this.signal.aborted) throw HoldfastError.from(this.signal.reason);
+    this.#deadline.demandAlive();
   }
 
   lose(why: string): void {
-    this.#over.abort(new HoldfastError('lease_lost', `session ${this.id} ${why}`));
+    this.#deadline.lose(why);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -69,21 +68,8 @@ export class EmbeddedSession implements Session {
       // A beat that fails is one of those that may: the next one is tried, or time is up.
       const isThere = await link.call('beat', [this.id], { signal }).catch(() => undefined);
       if (isThere === false) this.lose('was ended by another process, which saw no sign of life');
-      if (isThere) this.#deadlineMs = startMs + this.ttlMs;
+      if (isThere) this.#deadline.holdsSince(startMs);
     }
-  }
-
-  async #expire(): Promise<void> {
-    const { clock } = this.#parts;
-    while (!this.signal.aborted) {
-      const leftMs = this.#deadlineMs - clock.elapsed();
-      if (leftMs <= 0) this.#loseToTime();
-      else await clock.sleep(leftMs, this.signal).catch(() => undefined);
-    }
-  }
-
-  #loseToTime(): void {
-    this.lose(`could not be kept alive for ${this.ttlMs} ms`);
   }
 
   /** The owner knows first, and then says so: nobody has to wait for what is over. */

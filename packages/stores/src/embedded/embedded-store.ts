@@ -12,6 +12,7 @@ import {
   throwIfAborted,
 } from '@holdfast/core';
 import { checkTransaction } from '../check-transaction.ts';
+import { checkTtl } from '../session-deadline.ts';
 import type { DatabaseLink } from './database-calls.ts';
 import { EmbeddedSession } from './embedded-session.ts';
 import { News } from './news.ts';
@@ -21,7 +22,6 @@ import { SessionObserver } from './session-observer.ts';
 const watchedPollMs = 100;
 const idlePollMs = 1_000;
 const looksPerTtl = 4;
-const ttlMinMs = 100;
 
 export interface EmbeddedStoreParts {
   readonly link: DatabaseLink;
@@ -103,11 +103,7 @@ export class EmbeddedStore implements ClusterStore {
   }
 
   async openSession(o: Sig & { readonly ttlMs: number }): Promise<Session> {
-    if (!Number.isSafeInteger(o.ttlMs) || o.ttlMs < ttlMinMs) {
-      throw new HoldfastError('config_invalid', `a session's time to live is ${o.ttlMs} ms`, {
-        hint: `a whole number of at least ${ttlMinMs}`,
-      });
-    }
+    checkTtl(o.ttlMs);
     const parts = {
       link: this.#link,
       clock: this.#clock,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type Clock, HoldfastError, type Session, type Sig, whenAborted } from '@holdfast/core';
+import { checkTtl, SessionDeadline } from '../session-deadline.ts';
 import type { LeaseKeepAliveResponse } from './etcd.generated.ts';
 import type { Answered, CallTerms, EtcdCalls, Failure } from './etcd-calls.ts';
 import type { EtcdMember } from './etcd-member.ts';
@@ -21,7 +22,6 @@ const attemptsPerTtl = 5;
 const patience = 1.1;
 
 const pauseMs = 50;
-const ttlMinMs = 100;
 
 const never = new AbortController().signal;
 
@@ -40,43 +40,41 @@ export class EtcdSession implements Session {
   readonly signal: AbortSignal;
   readonly #lease: bigint;
   readonly #parts: EtcdSessionParts;
-  readonly #over = new AbortController();
+  readonly #deadline: SessionDeadline;
   readonly #closed = new AbortController();
   #running: Promise<unknown> = Promise.resolve();
-  #deadlineMs: number;
 
   private constructor(lease: bigint, ttlMs: number, parts: EtcdSessionParts) {
     this.#lease = lease;
     this.id = lease.toString(16).padStart(16, '0');
     this.ttlMs = ttlMs;
-    this.signal = this.#over.signal;
+    this.#deadline = new SessionDeadline({ id: this.id, ttlMs, clock: parts.clock });
+    this.signal = this.#deadline.signal;
     this.#parts = parts;
-    this.#deadlineMs = parts.clock.elapsed() + ttlMs;
   }
 
   static async open(parts: EtcdSessionParts, o: Sig & { readonly ttlMs: number }): Promise<EtcdSession> {
     const { ttlMs, signal } = o;
-    if (!Number.isSafeInteger(ttlMs) || ttlMs < ttlMinMs) {
-      throw new HoldfastError('config_invalid', `a session's time to live is ${ttlMs} ms`, {
-        hint: `a whole number of at least ${ttlMinMs}`,
-      });
-    }
+    checkTtl(ttlMs);
     // 63 bits, and not zero. A lease whose grant was not confirmed has no entries, and goes by itself.
     const session = new EtcdSession(randomBytes(8).readBigUInt64BE() >> 1n || 1n, ttlMs, parts);
     await session.#grant(signal);
     session.demandAlive();
-    session.#running = Promise.all([session.#keepAlive(), session.#expire(), session.#revokeOnceOver()]);
+    session.#running = Promise.all([
+      session.#keepAlive(),
+      session.#deadline.pass(),
+      session.#revokeOnceOver(),
+    ]);
     return session;
   }
 
-  /** @throws HoldfastError lease_lost. Also when the timer that should have said so is late. */
+  /** @throws HoldfastError lease_lost */
   demandAlive(): void {
-    if (this.#parts.clock.elapsed() >= this.#deadlineMs) this.#loseToTime();
-    if (this.signal.aborted) throw HoldfastError.from(this.signal.reason);
+    this.#deadline.demandAlive();
   }
 
   lose(why: string): void {
-    this.#over.abort(new HoldfastError('lease_lost', `session ${this.id} ${why}`));
+    this.#deadline.lose(why);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -92,7 +90,7 @@ export class EtcdSession implements Session {
       what: 'open a session in etcd',
       signal,
       run: ({ lease }, terms) => {
-        this.#deadlineMs = clock.elapsed() + this.ttlMs;
+        this.#deadline.holdsSince(clock.elapsed());
         return lease.leaseGrant(request, terms);
       },
     });
@@ -116,7 +114,7 @@ export class EtcdSession implements Session {
           .catch(() => undefined);
         if (outcome && 'value' in outcome) {
           isAlive = true;
-          this.#deadlineMs = Math.max(this.#deadlineMs, outcome.value.sentMs + this.ttlMs);
+          this.#deadline.holdsSince(outcome.value.sentMs);
         } else if (outcome && isGone(outcome)) {
           this.lose('is no longer known to etcd');
         } else {
@@ -148,19 +146,6 @@ export class EtcdSession implements Session {
     if (!answer) throw new HoldfastError('unavailable', 'etcd has not answered a sign of life');
     if (answer.TTL > 0n) return answer.header?.raftTerm;
     throw new HoldfastError('lease_lost', `session ${this.id} is no longer known to etcd`);
-  }
-
-  async #expire(): Promise<void> {
-    const { clock } = this.#parts;
-    while (!this.signal.aborted) {
-      const leftMs = this.#deadlineMs - clock.elapsed();
-      if (leftMs <= 0) this.#loseToTime();
-      else await clock.sleep(leftMs, this.signal).catch(() => undefined);
-    }
-  }
-
-  #loseToTime(): void {
-    this.lose(`could not be kept alive for ${this.ttlMs} ms`);
   }
 
   /** The owner knows first, and then says so: nobody has to wait for what is over. */

@@ -33,9 +33,7 @@ export class JournalOverlay {
   }
 
   async get(key: string, o: Sig): Promise<Entry | undefined> {
-    const known = await this.#find(key, o);
-    // A new run has an id that is free here; should it be another's in the cluster, it is told under one that is free there.
-    const found = known === undefined && o.isMade ? 'absent' : known;
+    const found = await this.#find(key, o);
     if (found === undefined) throw notKnown(key, this.meta);
     return found === 'absent' ? undefined : found;
   }

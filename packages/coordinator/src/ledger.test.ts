@@ -2,9 +2,10 @@ import type { ErrorRecord } from '@holdfast/core';
 import { FakeClock, MemoryClusterStore } from '@holdfast/testing';
 import { describe, expect, it } from 'vitest';
 import { type Known, noObjects } from './entries.ts';
-import { keys, timeOfRun } from './keys.ts';
+import { keys, runId, timeOfRun } from './keys.ts';
 import { Ledger } from './ledger.ts';
 import type { Message, RunResult, TaskRecord } from './records.ts';
+import { moveTask, newTask } from './transitions.ts';
 
 const { signal } = new AbortController();
 const silent = (): readonly Message[] => [];
@@ -16,11 +17,24 @@ function openLedger(): { ledger: Ledger; store: MemoryClusterStore; clock: FakeC
   return { ledger: new Ledger({ store, clock }), store, clock };
 }
 
-async function knownTask(ledger: Ledger, task = 'shop'): Promise<Known<TaskRecord>> {
-  await ledger.adoptTask(task, 'a', { signal });
-  const known = await ledger.task(task, { signal });
+/** The task's record, which is made if there is none. */
+async function knownTask(o: {
+  ledger: Ledger;
+  store: MemoryClusterStore;
+  clock: FakeClock;
+}): Promise<Known<TaskRecord>> {
+  const key = keys.task('shop');
+  if (!(await o.store.get(key, { signal }))) await write(o.store, newTask('shop', 'a', o.clock.now()));
+  const known = await o.ledger.task('shop', { signal });
   if (!known) throw new Error('the task has no record');
   return known;
+}
+
+async function write(store: MemoryClusterStore, record: TaskRecord): Promise<void> {
+  await store.transact(
+    { puts: [{ key: keys.task(record.task), value: JSON.stringify(record) }] },
+    { signal },
+  );
 }
 
 const start = { scope: 'full', trigger: 'schedule', reason: 'due' } as const;
@@ -47,8 +61,9 @@ function made(over: Partial<RunResult> = {}): RunResult {
 
 describe('an occurrence', () => {
   it('is taken by one of many that try at once', async () => {
-    const { ledger, clock } = openLedger();
-    const known = await knownTask(ledger);
+    const open = openLedger();
+    const { ledger, clock } = open;
+    const known = await knownTask(open);
     const settledMs = { full: clock.now(), incremental: clock.now() };
     const tries = await Promise.allSettled(
       Array.from({ length: 10 }, () => ledger.take(known, { ...start, settledMs }, { signal })),
@@ -60,8 +75,9 @@ describe('an occurrence', () => {
   });
 
   it('that is skipped is in history, moves the cursor and leaves the running run alone', async () => {
-    const { ledger } = openLedger();
-    const { run, known } = await ledger.take(await knownTask(ledger), start, { signal });
+    const open = openLedger();
+    const { ledger } = open;
+    const { run, known } = await ledger.take(await knownTask(open), start, { signal });
     const owed = { scope: 'full', atMs: 5, reason: 'the full was skipped' } as const;
     const settledMs = { full: 7, incremental: 8 };
     await ledger.skipOccurrence(
@@ -78,8 +94,9 @@ describe('an occurrence', () => {
 
 describe('a run', () => {
   it('that succeeds makes the task fresh, at the destinations that hold the backup', async () => {
-    const { ledger, clock } = openLedger();
-    const taken = await ledger.take(await knownTask(ledger), start, { signal });
+    const open = openLedger();
+    const { ledger, clock } = open;
+    const taken = await ledger.take(await knownTask(open), start, { signal });
     await clock.advance(1000);
     const begun = await ledger.begin(taken.run, { signal });
     await clock.advance(5000);
@@ -88,7 +105,8 @@ describe('a run', () => {
     });
     expect(run.endedAtMs).toBe(clock.now());
     expect(record).toMatchObject({
-      hasFull: true,
+      owner: { node: 'a', generation: 1, chain: 'c' },
+      newest: { node: 'a', generation: 1, chain: 'c' },
       lastGood: { backup: 'c/0000', asOfMs: begun.startedAtMs },
       lastGoodFull: { backup: 'c/0000' },
     });
@@ -99,18 +117,19 @@ describe('a run', () => {
   it.each(['failed', 'cancelled', 'interrupted'] as const)(
     'that is %s changes no freshness',
     async (state) => {
-      const { ledger } = openLedger();
-      const good = await ledger.take(await knownTask(ledger), start, { signal });
+      const open = openLedger();
+      const { ledger } = open;
+      const good = await ledger.take(await knownTask(open), start, { signal });
       await ledger.finish(
         await ledger.begin(good.run, { signal }),
         { state: 'succeeded', made: made() },
         silent,
         { signal },
       );
-      const before = await knownTask(ledger);
+      const before = await knownTask(open);
       const next = await ledger.take(before, start, { signal });
       const { record } = await ledger.finish(next.run, { state, error: refused }, silent, { signal });
-      for (const field of ['hasFull', 'lastGood', 'lastGoodFull', 'lastGoodAt'] as const)
+      for (const field of ['owner', 'newest', 'lastGood', 'lastGoodFull', 'lastGoodAt'] as const)
         expect(record[field]).toEqual(before.value[field]);
       expect(record.lastAttempt?.state).toBe(state);
       expect(record.failingSinceMs !== undefined).toBe(state === 'failed');
@@ -118,22 +137,24 @@ describe('a run', () => {
   );
 
   it('ends once: a second end, and one of an old generation, are refused', async () => {
-    const { ledger } = openLedger();
-    const { run } = await ledger.take(await knownTask(ledger), start, { signal });
+    const open = openLedger();
+    const { ledger } = open;
+    const { run } = await ledger.take(await knownTask(open), start, { signal });
     await ledger.finish(run, { state: 'failed', error: refused }, silent, { signal });
     await expect(
       ledger.finish(run, { state: 'succeeded', made: made() }, silent, { signal }),
     ).rejects.toMatchObject({ code: 'lease_lost' });
-    const again = await ledger.take(await knownTask(ledger), start, { signal });
-    await ledger.moveTask('shop', 'b', { signal });
+    const again = await ledger.take(await knownTask(open), start, { signal });
+    await write(open.store, moveTask(again.known.value, 'b', { reason: 'moved' }));
     await expect(
       ledger.finish(again.run, { state: 'succeeded', made: made() }, silent, { signal }),
     ).rejects.toMatchObject({ code: 'lease_lost' });
   });
 
   it('writes what it has to tell in the same transaction', async () => {
-    const { ledger } = openLedger();
-    const { run } = await ledger.take(await knownTask(ledger), start, { signal });
+    const open = openLedger();
+    const { ledger } = open;
+    const { run } = await ledger.take(await knownTask(open), start, { signal });
     const message: Message = {
       id: 'm1',
       event: 'failure',
@@ -150,26 +171,53 @@ describe('a run', () => {
   });
 
   it('of a process that is gone is interrupted and owed, three times in a row at most', async () => {
-    const { ledger } = openLedger();
-    await knownTask(ledger);
+    const open = openLedger();
+    const { ledger } = open;
     for (const attempt of [1, 2, 3]) {
-      await ledger.take(await knownTask(ledger), { ...start, trigger: 'owed' }, { signal });
-      const [lost] = await ledger.interruptLost(({ node }) => node === 'a', { signal });
-      expect(lost).toMatchObject({ state: 'interrupted' });
-      const { owed, running } = (await knownTask(ledger)).value;
+      const { run } = await ledger.take(await knownTask(open), { ...start, trigger: 'owed' }, { signal });
+      expect(await ledger.interrupt(run, 'went away', { signal })).toMatchObject({ state: 'interrupted' });
+      const { owed, running } = (await knownTask(open)).value;
       expect(running).toBeUndefined();
-      expect(owed?.resumes).toBe(attempt < 3 ? lost?.id : undefined);
+      expect(owed?.resumes).toBe(attempt < 3 ? run.id : undefined);
     }
-    expect(await ledger.interruptLost(() => true, { signal })).toEqual([]);
+  });
+
+  it('overwrites no run of history that has the same id', async () => {
+    const open = openLedger();
+    const { ledger, store, clock } = open;
+    const known = await knownTask(open);
+    const key = keys.run(runId('shop', clock.now()));
+    await store.transact({ puts: [{ key, value: '"of a node apart"' }] }, { signal });
+    await expect(ledger.take(known, start, { signal })).rejects.toMatchObject({ code: 'conflict' });
+    await clock.advance(1);
+    await ledger.take(known, start, { signal });
+    expect((await store.get(key, { signal }))?.value).toBe('"of a node apart"');
+  });
+
+  it('that is made on request on another node takes no ownership, and gives none', async () => {
+    const open = openLedger();
+    const { ledger } = open;
+    const first = await ledger.take(await knownTask(open), start, { signal });
+    await ledger.finish(first.run, { state: 'succeeded', made: made() }, silent, { signal });
+    const byHand = { ...start, node: 'b', trigger: 'manual' } as const;
+    const { run } = await ledger.take(await knownTask(open), byHand, { signal });
+    const outcome = { state: 'succeeded', made: made({ backup: 'd/0000' }) } as const;
+    const { record } = await ledger.finish(run, outcome, silent, { signal });
+    expect(record).toMatchObject({
+      owner: { chain: 'c' },
+      newest: { chain: 'c' },
+      lastGood: { backup: 'd/0000' },
+    });
   });
 
   it('by hand during a run is that run, moves no schedule and leaves what is owed', async () => {
-    const { ledger } = openLedger();
-    await knownTask(ledger);
+    const open = openLedger();
+    const { ledger } = open;
+    await knownTask(open);
     await ledger.delay('shop', 99, () => 'full', { signal });
     const byHand = { scope: 'full', trigger: 'manual', reason: 'asked for' } as const;
     const first = await ledger.startByHand('shop', () => byHand, { signal });
-    const before = await knownTask(ledger);
+    const before = await knownTask(open);
     expect(before.value).toMatchObject({ delayedUntilMs: 99, owed: { scope: 'full', atMs: 99 } });
     expect(await ledger.startByHand('shop', () => byHand, { signal })).toEqual({
       run: first.run,
@@ -183,33 +231,34 @@ describe('a run', () => {
 
 describe('a task', () => {
   it('keeps its record for a while when it is removed, and counts anew when it is declared again', async () => {
-    const { ledger, clock } = openLedger();
-    await knownTask(ledger);
+    const open = openLedger();
+    const { ledger, clock } = open;
+    await knownTask(open);
     await ledger.abandonTask('shop', { signal });
     await clock.advance(60_000);
-    const record = await ledger.adoptTask('shop', 'a', { signal });
+    const record = await ledger.reviveTask('shop', { schedule: 'new', disabled: false }, { signal });
     expect(record.removedAtMs).toBeUndefined();
     expect(record.settledMs).toEqual({ full: clock.now(), incremental: clock.now() });
-    expect(record.generation).toBe(1);
+    expect(record).toMatchObject({ generation: 1, schedule: 'new' });
   });
 
-  it('that moves has a new generation, and no full that its new node could continue', async () => {
-    const { ledger } = openLedger();
-    await knownTask(ledger);
-    await ledger.amend('shop', (record) => ({ record: { ...record, hasFull: true } }), { signal });
-    expect(await ledger.moveTask('shop', 'b', { signal })).toMatchObject({
-      node: 'b',
-      generation: 2,
-      hasFull: false,
-    });
-    expect(await ledger.moveTask('shop', 'b', { signal })).toMatchObject({ generation: 2 });
+  it('keeps what is settled when it is declared again by a node whose clock is behind', async () => {
+    const open = openLedger();
+    const { ledger, clock } = open;
+    await knownTask(open);
+    const settledMs = { full: clock.now() + 60_000, incremental: clock.now() - 60_000 };
+    await ledger.amend('shop', (record) => ({ record: { ...record, settledMs } }), { signal });
+    await ledger.abandonTask('shop', { signal });
+    const record = await ledger.reviveTask('shop', {}, { signal });
+    expect(record.settledMs).toEqual({ full: settledMs.full, incremental: clock.now() });
   });
 
   it('has a history as long as it is told, the oldest runs leave first', async () => {
-    const { ledger, clock } = openLedger();
-    await knownTask(ledger);
+    const open = openLedger();
+    const { ledger, clock } = open;
+    await knownTask(open);
     for (let n = 0; n < 130; n++) {
-      const { run } = await ledger.take(await knownTask(ledger), start, { signal });
+      const { run } = await ledger.take(await knownTask(open), start, { signal });
       await ledger.finish(run, { state: 'failed', error: refused }, silent, { signal });
       await clock.advance(1000);
     }
@@ -228,7 +277,8 @@ describe('a task', () => {
 
 describe('the declared objects', () => {
   it('are replaced whole, and only by who knows what they are', async () => {
-    const { ledger } = openLedger();
+    const open = openLedger();
+    const { ledger } = open;
     const objects = { ...noObjects, sources: { s: { type: 'sqlite' } } };
     const revision = await ledger.replaceObjects(objects, 0, { signal });
     expect(await ledger.objects({ signal })).toEqual({ value: objects, revision });
@@ -237,7 +287,8 @@ describe('the declared objects', () => {
   });
 
   it('are refused when they are too many for a store', async () => {
-    const { ledger } = openLedger();
+    const open = openLedger();
+    const { ledger } = open;
     const objects = { ...noObjects, sources: { s: { type: 'x'.repeat(1_100_000) } } };
     await expect(ledger.replaceObjects(objects, 0, { signal })).rejects.toMatchObject({
       code: 'config_invalid',
@@ -247,7 +298,8 @@ describe('the declared objects', () => {
 });
 
 it('a store that a newer build has written is left alone', async () => {
-  const { ledger, store } = openLedger();
+  const open = openLedger();
+  const { ledger, store } = open;
   await ledger.prepare({ signal });
   await ledger.prepare({ signal });
   await store.transact({ puts: [{ key: keys.format, value: '2' }] }, { signal });

@@ -75,15 +75,10 @@ export class FaultyClusterStore implements ClusterStore {
     const { process, line } = this.#o;
     const askedAtMs = process.elapsed();
     const id = await this.#call(() => line.store.grant(o.ttlMs), o);
-    const session: FaultySession = new FaultySession({
-      id,
-      ttlMs: o.ttlMs,
-      process,
-      line,
-      askedAtMs,
-      over: () => this.#sessions.delete(session),
-    });
-    this.#sessions.add(session);
+    const over = (session: FaultySession): unknown => this.#sessions.delete(session);
+    const session = new FaultySession({ id, ttlMs: o.ttlMs, process, line, askedAtMs, over });
+    // The answer may have taken longer than the session lasts.
+    if (!session.signal.aborted) this.#sessions.add(session);
     return session;
   }
 

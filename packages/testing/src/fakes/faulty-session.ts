@@ -9,7 +9,7 @@ export interface FaultySessionOptions {
   readonly line: FaultyLine;
   /** When its opening was asked for, by the process' clock: the store began to count later, and never earlier. */
   readonly askedAtMs: number;
-  readonly over: () => void;
+  readonly over: (session: FaultySession) => void;
 }
 
 /** The owner gives up so much earlier than the store does, which makes good for clocks of different speed. */
@@ -75,6 +75,6 @@ export class FaultySession implements Session {
     this.#callOff();
     this.#callOffEnd();
     this.#over.abort(new HoldfastError('lease_lost', `session ${this.id} ${why}`));
-    this.#o.over();
+    this.#o.over(this);
   }
 }

@@ -33,6 +33,7 @@ import { TakeOver } from './take-over.ts';
 import { viewOfTask } from './task-handlers.ts';
 import { TaskKeeper } from './task-keeper.ts';
 import { TaskScheduler } from './task-scheduler.ts';
+import { Unheard } from './unheard.ts';
 import { isoOf, runView } from './views.ts';
 
 export interface NodeCoreOptions {
@@ -140,6 +141,7 @@ function makeParts(options: NodeCoreOptions): NodeParts {
   const logs = new RunLogs({ folder: join(config.state, 'logs'), clock, onLine });
   const storage = new StorageWatch({ folders: [config.state, config.staging], clock, logger });
   const totals = new DestinationTotals();
+  const unheard = new Unheard();
   const nodeRate = shareOf(config.bandwidth, config.limits.runs + copiesMax);
   const runner: Runner = new Runner({
     node,
@@ -188,6 +190,7 @@ function makeParts(options: NodeCoreOptions): NodeParts {
     catchUp,
     totals,
     storage,
+    unheard,
     schedules: new Schedules(),
     feed,
     metrics: new NodeMetrics(),
@@ -195,6 +198,7 @@ function makeParts(options: NodeCoreOptions): NodeParts {
     startedAtMs: clock.now(),
     problems: () => [
       ...storage.problems,
+      ...unheard.problems,
       ...apartProblems(journaled),
       ...supervisor.states.flatMap(({ name, state, lastError }) =>
         state === 'waiting' ? [`${name} does not work: ${lastError}`] : [],
@@ -245,7 +249,7 @@ function makeServices(
     onRun,
     onMessages: () => outbox.poke(),
   });
-  const scheduler = new TaskScheduler({ node, view, ledger, schedules, clock, logger, onRun });
+  const scheduler = new TaskScheduler({ ...parts, node, onRun });
   const assigner = new Assigner({
     node,
     view,

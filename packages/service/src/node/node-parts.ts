@@ -13,6 +13,7 @@ import type { Runner } from './runner.ts';
 import type { Schedules } from './schedules.ts';
 import type { StorageWatch } from './storage-watch.ts';
 import type { Supervisor } from './supervisor.ts';
+import type { Unheard } from './unheard.ts';
 
 /** What a node is made of; its API works with these. */
 export interface NodeParts {
@@ -37,6 +38,7 @@ export interface NodeParts {
   readonly supervisor: Supervisor;
   readonly outbox: Outbox;
   readonly storage: StorageWatch;
+  readonly unheard: Unheard;
   readonly startedAtMs: number;
   /** What a person should know, in words: staging that is full, a store that does not answer. */
   readonly problems: () => readonly string[];

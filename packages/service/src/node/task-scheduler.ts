@@ -5,6 +5,7 @@ import type { Logger } from 'pino';
 import { Poke } from './poke.ts';
 import { type Schedules, scheduleState } from './schedules.ts';
 import type { Ending, Service } from './supervisor.ts';
+import { Unheard } from './unheard.ts';
 
 export interface TaskSchedulerOptions {
   readonly node: string;
@@ -15,6 +16,8 @@ export interface TaskSchedulerOptions {
   readonly logger: Logger;
   /** Where runs that were taken go. */
   readonly onRun: (run: RunRecord) => void;
+  /** Tasks that the store has taken nothing of lately. */
+  readonly unheard?: Unheard;
   /** How long a look at all tasks may be apart from the next: what a jump of the wall clock costs. */
   readonly lookEveryMs?: number;
 }
@@ -32,13 +35,11 @@ export class TaskScheduler implements Service {
   readonly #poke = new Poke();
   /** When each task is to be looked at next; what is not in it, now. */
   readonly #wakeAtMs = new Map<string, number>();
-  /** Tasks that the store has taken nothing of lately: told once each, for it may be days. */
-  readonly #unheard = new Set<string>();
   /** Wall time minus elapsed time: it changes only when someone sets the clock. */
   #offsetMs = 0;
 
   constructor(options: TaskSchedulerOptions) {
-    this.#o = { lookEveryMs: 15_000, ...options };
+    this.#o = { lookEveryMs: 15_000, unheard: new Unheard(), ...options };
   }
 
   async run({ drain }: Ending): Promise<void> {
@@ -62,17 +63,20 @@ export class TaskScheduler implements Service {
   }
 
   async #look(o: { readonly signal: AbortSignal }): Promise<void> {
-    const { view, clock, node } = this.#o;
+    const { view, clock, node, unheard } = this.#o;
     this.#noticeJump();
     const nowMs = clock.now();
     const work: Promise<void>[] = [];
+    unheard.keepOnly(view.objects.value.tasks);
     for (const [task, spec] of Object.entries(view.objects.value.tasks)) {
       const dueMs = this.#wakeAtMs.get(task);
       if (dueMs !== undefined && dueMs > nowMs) continue;
       const known = view.task(task);
       // Without a record it is not adopted yet: the view tells when it is.
-      if (!known || known.value.node !== node) this.#wakeAtMs.set(task, Number.POSITIVE_INFINITY);
-      else work.push(this.#decide(task, spec, known, o));
+      if (!known || known.value.node !== node) {
+        this.#wakeAtMs.set(task, Number.POSITIVE_INFINITY);
+        unheard.delete(task);
+      } else work.push(this.#decide(task, spec, known, o));
     }
     await Promise.all(work);
   }
@@ -83,10 +87,11 @@ export class TaskScheduler implements Service {
     known: Known<TaskRecord>,
     o: { readonly signal: AbortSignal },
   ): Promise<void> {
-    const { clock, ledger, schedules, view, logger, onRun } = this.#o;
+    const { clock, ledger, schedules, view, logger, unheard, onRun } = this.#o;
     const decision = decideTask(schedules.of(task, spec), scheduleState(known.value, spec), clock.now());
     if (decision.kind === 'idle') {
       this.#wakeAtMs.set(task, decision.wakeAtMs ?? Number.POSITIVE_INFINITY);
+      unheard.delete(task);
       return;
     }
     // Looked at again when the record has changed, which is at once unless another node was first.
@@ -109,7 +114,7 @@ export class TaskScheduler implements Service {
         view.note(taken.known);
         logger.warn({ component: this.name, task, run: taken.run.id }, `skipped: ${decision.reason}`);
       }
-      this.#unheard.delete(task);
+      unheard.delete(task);
     } catch (caught) {
       const error = HoldfastError.from(caught);
       // Someone else has changed the record. The watch brings it, or has brought it in the meantime: asked again soon,
@@ -122,10 +127,10 @@ export class TaskScheduler implements Service {
   }
 
   #wait(task: string, error: HoldfastError): void {
-    const { clock, logger } = this.#o;
+    const { clock, logger, unheard } = this.#o;
     this.#wakeAtMs.set(task, clock.now() + storeWaitMs);
-    if (this.#unheard.has(task)) return;
-    this.#unheard.add(task);
+    // Once: it may be days.
+    if (!unheard.add(task, error)) return;
     logger.warn(
       { component: this.name, task, code: error.code, hint: error.hint },
       `what is due of task ${task} waits for the store: ${error.reason}`,

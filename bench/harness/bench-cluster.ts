@@ -35,7 +35,7 @@ export class BenchCluster implements AsyncDisposable {
 
   /** One process of these nodes. */
   async start(nodes: readonly string[]): Promise<ClusterProcess> {
-    const process = await ClusterProcess.start(this.place, nodes);
+    const process = await ClusterProcess.start(this.place, nodes, { signal: this.#over.signal });
     this.#processes.add(process);
     return process;
   }

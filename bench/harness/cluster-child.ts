@@ -17,7 +17,7 @@ const { signal } = new AbortController();
 /** Of the warnings and errors that the nodes tell. */
 const troublesMax = 5;
 
-const joinsMax = 10;
+const startsMax = 10;
 
 const stores: CountingStore[] = [];
 const decisions: Record<string, number> = {};
@@ -51,12 +51,15 @@ function configOf(
 }
 
 async function startNode(name: string, start: ClusterStart): Promise<Started> {
+  await using stack = new AsyncDisposableStack();
   const beginMs = performance.now();
   const config = configOf(name, start);
   await mkdir(config.staging, { recursive: true });
   const etcd = await openEtcdStore({ endpoints: start.endpoints, prefix: start.prefix, clock }, { signal });
-  const store = new CountingStore(etcd);
-  const journal = await openEmbeddedStore({ path: join(config.state, 'journal.db'), clock }, { signal });
+  const store = stack.use(new CountingStore(etcd));
+  const journal = stack.use(
+    await openEmbeddedStore({ path: join(config.state, 'journal.db'), clock }, { signal }),
+  );
   const core = await NodeCore.open(
     {
       config,
@@ -70,8 +73,9 @@ async function startNode(name: string, start: ClusterStart): Promise<Started> {
     { signal },
   );
   const loadedMs = performance.now();
-  await joinCluster(core);
+  await core.join({ signal });
   const joinedMs = performance.now();
+  stack.move();
   stores.push(store);
   void core.run({ drain: signal, stop: signal, kill: signal }).catch((error: unknown) => {
     process.stderr.write(`node ${name} ended: ${String(error)}\n`);
@@ -80,14 +84,15 @@ async function startNode(name: string, start: ClusterStart): Promise<Started> {
   return { node: name, loadMs: loadedMs - beginMs, joinMs: joinedMs - loadedMs };
 }
 
-/** On a machine that is too busy a session may be over before it was used. */
-async function joinCluster(core: NodeCore): Promise<void> {
+/** On a machine that is too busy etcd may not answer in time, and a session be over before it was used. */
+async function startSurely(name: string, start: ClusterStart): Promise<Started> {
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return await core.join({ signal });
+      return await startNode(name, start);
     } catch (caught) {
-      if (!HoldfastError.from(caught).retryable || attempt === joinsMax) throw caught;
-      troubles.push(`joining was tried again: ${HoldfastError.from(caught).reason}`);
+      const error = HoldfastError.from(caught);
+      if (!error.retryable || attempt === startsMax) throw caught;
+      troubles.push(`${name} was started again: ${error.reason}`);
     }
   }
 }
@@ -114,7 +119,7 @@ process.on('message', async (request: ClusterRequest) => {
   if (request.kind === 'report') process.send?.(report());
   else {
     try {
-      process.send?.(await Promise.all(request.nodes.map((name) => startNode(name, request))));
+      process.send?.(await Promise.all(request.nodes.map((name) => startSurely(name, request))));
     } catch (error) {
       process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`);
       process.exit(1);

@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import type { Sig } from '@holdfast/core';
 import { noCounts, type StoreCounts } from './counting-store.ts';
 
 export interface ClusterPlace {
@@ -53,12 +54,18 @@ export class ClusterProcess implements AsyncDisposable {
     this.nodes = started.map(({ node }) => node);
   }
 
-  /** Resolves when all of its nodes have joined. */
-  static async start(place: ClusterPlace, nodes: readonly string[]): Promise<ClusterProcess> {
+  /** Resolves when all of its nodes have joined; when the signal aborts before that, the process is killed. */
+  static async start(
+    place: ClusterPlace,
+    nodes: readonly string[],
+    { signal }: Sig,
+  ): Promise<ClusterProcess> {
     const child = fork(join(import.meta.dirname, 'cluster-child.ts'), [], {
       execArgv: ['--expose-gc'],
       stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     });
+    const kill = (): boolean => child.kill('SIGKILL');
+    signal.addEventListener('abort', kill, { once: true });
     try {
       const { endpoints, prefix, folder, aliveForMs, moveAfterMs } = place;
       const request: ClusterStart = {
@@ -72,8 +79,10 @@ export class ClusterProcess implements AsyncDisposable {
       };
       return new ClusterProcess(child, await ask<readonly Started[]>(child, request));
     } catch (error) {
-      child.kill('SIGKILL');
+      kill();
       throw error;
+    } finally {
+      signal.removeEventListener('abort', kill);
     }
   }
 

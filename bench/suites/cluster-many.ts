@@ -9,7 +9,7 @@ import { type Measurement, median } from '../harness/rounds.ts';
 import type { SuiteOptions } from '../harness/suite.ts';
 
 const sizes = {
-  small: { together: 2, each: 3, alone: 4, tasks: 100, aliveForMs: 3_000, moveAfterMs: 3_000, quietS: 15 },
+  small: { together: 2, each: 3, alone: 4, tasks: 100, aliveForMs: 10_000, moveAfterMs: 3_000, quietS: 60 },
   full: {
     together: 4,
     each: 10,
@@ -32,32 +32,18 @@ const settleMs = 5_000;
 
 /** Nodes of one cluster, most of them ten to a process, the others in one of their own. */
 export async function manyNodes(etcd: EtcdCluster, options: SuiteOptions): Promise<SuiteReport> {
-  const { scale, log, rounds } = options;
+  const { scale, log } = options;
   const size = sizes[scale];
   const nodes = size.together * size.each + size.alone;
   const measurements: Measurement[] = [];
   const remarks: string[] = [];
   const wrong: string[] = [];
   const stage: Stage = { etcd, options, size, nodes, measurements, remarks, wrong };
+  await lifeOf(stage);
   log(`a start of ${nodes} nodes with ${size.tasks} tasks declared`);
-  await startUp(stage);
-  await using cluster = await openCluster(stage, 'second');
-  const processes = await startAll(cluster, stage);
-  await declared(cluster, stage, processes);
-  log(`quiet for ${size.quietS} s`);
-  await quiet(cluster, stage);
-  for (let round = 1; round <= Math.min(rounds, size.alone); round += 1) {
-    log(`death of a node, round ${round}`);
-    const [victim] = processes.alone.splice(0, 1);
-    if (victim) processes.alone.push(await death(cluster, stage, victim));
-  }
-  log(`death of ${size.each} nodes at once`);
-  const [victim] = processes.together;
-  if (victim) await death(cluster, stage, victim);
-  const { bytes } = await databaseSize(etcd);
-  remarks.push(`etcd's database after all of it: ${(bytes / 1e6).toFixed(1)} MB`);
-  const troubles = (await cluster.reports()).flatMap((report) => report.troubles);
-  remarks.push(...troubles.slice(0, 5).map((trouble) => `told by a node: ${trouble}`));
+  await startUp(stage).catch((error: unknown) =>
+    measurements.push({ name: startUpName, seconds: [], notes: {}, failure: String(error) }),
+  );
   const figures = new Figures(measurements);
   const limit = (size.aliveForMs + size.moveAfterMs + graceMs) / 1000;
   return {
@@ -72,6 +58,31 @@ export async function manyNodes(etcd: EtcdCluster, options: SuiteOptions): Promi
     wrong,
   };
 }
+
+/** All nodes start, get tasks, rest, and some of them die. */
+async function lifeOf(stage: Stage): Promise<void> {
+  const { etcd, options, size, remarks } = stage;
+  const { log } = options;
+  await using cluster = await openCluster(stage, 'second');
+  const processes = await startAll(cluster, stage);
+  await declared(cluster, stage, processes);
+  log(`quiet for ${size.quietS} s`);
+  await quiet(cluster, stage);
+  for (let round = 1; round <= Math.min(options.rounds, size.alone); round += 1) {
+    log(`death of a node, round ${round}`);
+    const [victim] = processes.alone.splice(0, 1);
+    if (victim) processes.alone.push(await death(cluster, stage, victim));
+  }
+  log(`death of ${size.each} nodes at once`);
+  const [victim] = processes.together;
+  if (victim) await death(cluster, stage, victim);
+  const { bytes } = await databaseSize(etcd);
+  remarks.push(`etcd's database after all of it: ${(bytes / 1e6).toFixed(1)} MB`);
+  const troubles = (await cluster.reports()).flatMap((report) => report.troubles);
+  remarks.push(...troubles.slice(0, 5).map((trouble) => `told by a node: ${trouble}`));
+}
+
+const startUpName = 'start of all nodes until every task has one';
 
 interface Stage {
   readonly etcd: EtcdCluster;
@@ -128,7 +139,7 @@ async function startUp(stage: Stage): Promise<void> {
   await sleep(settleMs);
   const { notes, counted } = await costOf(cluster, { etcd, before, tasks: size.tasks });
   measurements.push({
-    name: 'start of all nodes until every task has one',
+    name: startUpName,
     seconds: [seconds],
     notes: { ...notes, 'since the first s': [sinceFirst] },
   });

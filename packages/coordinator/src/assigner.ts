@@ -194,6 +194,8 @@ export class Assigner {
       record: known?.value,
       nodes: seen.alive,
       tasksTotal: seen.tasksTotal,
+      capacityTotal: seen.capacityTotal,
+      isFree: spec.incremental === undefined || known?.value.owner === undefined,
       markedForMs: this.#markedFor(task, known?.value),
       moveAfterMs,
     });
@@ -315,7 +317,9 @@ export class Assigner {
     if (this.#seen) return this.#seen;
     const { view } = this.#o;
     const tasksTotal = Math.max(view.tasks.size, Object.keys(view.objects.value.tasks).length);
-    this.#seen = { alive: this.#alive(), tasksTotal };
+    const alive = this.#alive();
+    const capacityTotal = alive.reduce((sum, { capacity, draining }) => sum + (draining ? 0 : capacity), 0);
+    this.#seen = { alive, tasksTotal, capacityTotal };
     return this.#seen;
   }
 
@@ -340,6 +344,7 @@ export class Assigner {
 interface Seen {
   readonly alive: readonly AliveNode[];
   readonly tasksTotal: number;
+  readonly capacityTotal: number;
 }
 
 /** An error of its own would cost a stack each time. */

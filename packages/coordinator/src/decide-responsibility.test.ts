@@ -19,6 +19,8 @@ function decide(over: Partial<ResponsibilityQuestion>): ResponsibilityDecision {
     record: { node: 'a' },
     nodes: [alive('a'), alive('b'), alive('c')],
     tasksTotal: 3,
+    capacityTotal: 3,
+    isFree: false,
     markedForMs: 0,
     moveAfterMs,
     ...over,
@@ -40,6 +42,43 @@ describe('a task', () => {
 
   it('stays where it is while its node is alive, whoever else there is', () => {
     expect(decide({})).toEqual({ kind: 'stay', reason: 'node a is alive and has it' });
+  });
+
+  describe('whose next backup is a full anyway', () => {
+    const nodes = [alive('a', { tasks: 10 }), alive('b', { tasks: 10 }), alive('c', { tasks: 0 })];
+    const crowded = { nodes, tasksTotal: 20, isFree: true } as const;
+
+    it('goes from a node with more than its share to one that came later', () => {
+      expect(decide(crowded)).toEqual({
+        kind: 'take',
+        by: ['c'],
+        reason: 'node a has more than its share of the tasks, and the next backup is a full anyway',
+      });
+    });
+
+    it('stays where that would cost a full, where it runs, where it is preferred, and with a node that has its share', () => {
+      const running = { run: 'r', node: 'a', scope: 'full' } as const;
+      for (const over of [
+        { isFree: false },
+        { record: { node: 'a', running } },
+        { preference: { prefer: 'a' } },
+        {
+          preference: { tags: ['ssd'] },
+          nodes: nodes.map((one) => ({ ...one, tags: one.node === 'c' ? [] : ['ssd'] })),
+        },
+        { nodes: [alive('a', { tasks: 7 }), alive('b', { tasks: 7 }), alive('c', { tasks: 6 })] },
+        {
+          nodes: [
+            alive('a', { tasks: 10 }),
+            alive('b', { tasks: 4 }),
+            alive('c', { tasks: 6, aliveForMs: 1000 }),
+          ],
+          tasksTotal: 20,
+          capacityTotal: 6,
+        },
+      ] as const)
+        expect(decide({ ...crowded, ...over })).toMatchObject({ kind: 'stay' });
+    });
   });
 
   it('is marked when its node is gone, waits, and moves after a while', () => {

@@ -19,6 +19,10 @@ export interface ResponsibilityQuestion {
   readonly nodes: readonly AliveNode[];
   /** Of the whole cluster. */
   readonly tasksTotal: number;
+  /** Of the nodes that take tasks: what one's share is measured by. */
+  readonly capacityTotal: number;
+  /** The next backup is a full wherever it is made: a move costs nothing. */
+  readonly isFree: boolean;
   /** For how long the one that decides has seen the record's mark, by its own clock. */
   readonly markedForMs: number;
   readonly moveAfterMs: number;
@@ -44,7 +48,7 @@ export type ResponsibilityDecision =
  */
 export function decideResponsibility(question: ResponsibilityQuestion): ResponsibilityDecision {
   const { task, preference = {}, record, nodes } = question;
-  const current = record?.node ? nodes.find(({ node }) => node === record.node) : undefined;
+  const current = record?.node ? byName(nodes).get(record.node) : undefined;
   // Most of the time, and of all tasks: nothing is ranked for it.
   if (current && whyNot(current, preference) === undefined) return whereItIs(question, current);
   const suited = nodes.filter((node) => whyNot(node, preference) === undefined);
@@ -76,11 +80,26 @@ function firstReason({ preference = {}, record }: ResponsibilityQuestion, suited
   return record ? `no node had the task; ${which}` : `the task is new; ${which}`;
 }
 
+const names = new WeakMap<readonly AliveNode[], ReadonlyMap<string, AliveNode>>();
+
+/** Remembered: of many tasks that are decided in a row, the nodes are the same. */
+function byName(nodes: readonly AliveNode[]): ReadonlyMap<string, AliveNode> {
+  const known = names.get(nodes);
+  if (known) return known;
+  const made = new Map(nodes.map((one) => [one.node, one]));
+  names.set(nodes, made);
+  return made;
+}
+
 /** The node that has it is alive and may have it. */
-function whereItIs(question: ResponsibilityQuestion, { node }: AliveNode): ResponsibilityDecision {
+function whereItIs(question: ResponsibilityQuestion, current: AliveNode): ResponsibilityDecision {
+  const { node } = current;
   // First of all: while it is there, nobody may take the task from a node that lives.
   if (question.record?.notSuitable) return { kind: 'clear', by: [node], reason: `node ${node} is back` };
-  return backToPreferred(question) ?? { kind: 'stay', reason: `node ${node} is alive and has it` };
+  return (
+    backToPreferred(question) ??
+    toOneWithRoom(question, current) ?? { kind: 'stay', reason: `node ${node} is alive and has it` }
+  );
 }
 
 /** The preferred node gets its task back, once it has been there for a while: one that comes and goes costs fulls. */
@@ -103,6 +122,37 @@ function backToPreferred({
     };
   if (record?.running) return untilItEnds(record.running.run);
   return { kind: 'take', by: [mentor.node], reason: `node ${prefer} is preferred and alive` };
+}
+
+/** Nodes that came later get their share, too, as far as that costs nobody a full backup. */
+function toOneWithRoom(
+  {
+    task,
+    preference = {},
+    record,
+    nodes,
+    tasksTotal,
+    capacityTotal,
+    isFree,
+    moveAfterMs,
+  }: ResponsibilityQuestion,
+  current: AliveNode,
+): ResponsibilityDecision | undefined {
+  const shareOf = ({ capacity }: AliveNode): number => (tasksTotal * capacity) / capacityTotal;
+  if (!isFree || record?.running || preference.prefer === current.node) return undefined;
+  if (current.tasks <= Math.ceil(shareOf(current))) return undefined;
+  const roomy = nodes.filter(
+    (one) =>
+      whyNot(one, preference) === undefined &&
+      one.tasks + 1 <= Math.floor(shareOf(one)) &&
+      one.aliveForMs >= moveAfterMs,
+  );
+  if (roomy.length === 0) return undefined;
+  return {
+    kind: 'take',
+    by: rankNodes(task, roomy, tasksTotal),
+    reason: `node ${current.node} has more than its share of the tasks, and the next backup is a full anyway`,
+  };
 }
 
 /** The node is there, and may not have the task any more: it ends what it does, and nobody has to wait for anything else. */

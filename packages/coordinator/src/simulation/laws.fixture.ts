@@ -166,10 +166,19 @@ export class Laws {
       );
     });
     hold(
-      isCaused,
+      isCaused || this.#isForBalance(before, after),
       'no move without a cause',
       () => `${task} from ${node} to ${after.node}: ${decisions.map(({ reason }) => reason).join()}`,
     );
+  }
+
+  /** It costs nobody a full backup, and goes to a node that has fewer. */
+  #isForBalance(before: TaskRecord, after: TaskRecord): boolean {
+    const { objects } = this.#history.now;
+    const isFree = before.owner === undefined || objects.tasks[before.task]?.incremental === undefined;
+    const has = (node: string): number =>
+      [...this.#history.tasks.values()].filter((one) => one.node === node && one.task !== before.task).length;
+    return isFree && !before.running && has(after.node) <= has(before.node);
   }
 
   isSuited(node: string, preference: NodePreference | undefined, { drains }: Circumstances): boolean {

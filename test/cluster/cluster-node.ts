@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type EtcdCluster, type PostgresServer, TcpProxy } from '@holdfast/testing';
-import { childrenOf } from '../harness/processes.ts';
+import { childrenOf, until } from '../harness/processes.ts';
 import { RunningNode } from '../harness/running-node.ts';
 import { Wire } from '../harness/wire.ts';
 
@@ -13,11 +13,12 @@ export interface ClusterNodeOptions {
   readonly config?: string;
   readonly secret?: string;
   readonly env?: Readonly<Record<string, string>>;
+  readonly moveAfter?: string;
 }
 
 /** A machine under load stands still for a second or two: what is to stay must survive that. */
-export const aliveForMs = 3_000;
-export const moveAfterMs = 3_000;
+const aliveFor = '3s';
+const moveAfterDefault = '3s';
 
 /**
  * A node of a cluster as a process of its own, with lines of its own to etcd and to the database: each can be cut for
@@ -31,6 +32,8 @@ export class ClusterNode implements AsyncDisposable {
   readonly #toEtcd: readonly TcpProxy[];
   readonly #toDatabase: TcpProxy;
   #running: RunningNode | undefined;
+  #isCut = false;
+  #isFrozen = false;
 
   private constructor(
     options: ClusterNodeOptions,
@@ -65,6 +68,11 @@ export class ClusterNode implements AsyncDisposable {
     return this.#running !== undefined;
   }
 
+  /** It runs, and the cluster can hear of it. */
+  get isThere(): boolean {
+    return this.isRunning && !this.#isCut && !this.#isFrozen;
+  }
+
   get folder(): string {
     return join(this.#options.folder, this.name);
   }
@@ -76,13 +84,14 @@ export class ClusterNode implements AsyncDisposable {
   }
 
   async start(): Promise<void> {
-    const { name, config = '', secret = 'the-secret-of-this-cluster', env } = this.#options;
+    const { name, config = '', moveAfter = moveAfterDefault, env } = this.#options;
+    const { secret = 'the-secret-of-this-cluster' } = this.#options;
     this.#running = await RunningNode.start({
       name,
       folder: this.folder,
       env: { SHOP_URL: this.wire.url('shop'), CLUSTER_SECRET: secret, ...env },
       config: `store: { type: etcd, endpoints: ${JSON.stringify(this.endpoints)} }
-cluster: { secret: "\${env:CLUSTER_SECRET}", aliveFor: ${aliveForMs}ms, moveAfter: ${moveAfterMs}ms }
+cluster: { secret: "\${env:CLUSTER_SECRET}", aliveFor: ${aliveFor}, moveAfter: ${moveAfter} }
 limits: { runs: 3 }
 ${config}`,
     });
@@ -96,6 +105,7 @@ ${config}`,
     for (const child of await descendantsOf(pid)) tell(child, 'SIGKILL');
     await this.running.signal('SIGKILL');
     this.#running = undefined;
+    this.#isFrozen = false;
     this.wire.release();
   }
 
@@ -106,6 +116,7 @@ ${config}`,
 
   /** The machine stands still: the node, and all its runs. */
   async freeze(): Promise<void> {
+    this.#isFrozen = true;
     const { pid } = this.running;
     tell(pid, 'SIGSTOP');
     for (const child of await descendantsOf(pid)) tell(child, 'SIGSTOP');
@@ -115,10 +126,25 @@ ${config}`,
     const { pid } = this.running;
     for (const child of await descendantsOf(pid)) tell(child, 'SIGCONT');
     tell(pid, 'SIGCONT');
+    this.#isFrozen = false;
   }
 
   async cutFromEtcd(): Promise<void> {
+    this.#isCut = true;
     await Promise.all(this.#toEtcd.map((line) => line.setMode('stall')));
+  }
+
+  /** It knows that it cannot reach the store, and says so. */
+  async untilApart(): Promise<void> {
+    await until(`${this.name} is apart`, async () => (await this.#problems()).some(isOfStore));
+  }
+
+  async untilBack(): Promise<void> {
+    await until(`${this.name} is back`, async () => (await this.#problems()).length === 0);
+  }
+
+  async #problems(): Promise<readonly string[]> {
+    return (await this.running.client.getReadiness({ signal })).reasons;
   }
 
   async cutFromDatabase(): Promise<void> {
@@ -127,16 +153,24 @@ ${config}`,
   }
 
   async heal(): Promise<void> {
+    this.#isCut = false;
     await Promise.all([...this.#toEtcd, this.#toDatabase].map((line) => line.setMode('pass')));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.wire.release();
+    if (this.#isFrozen) await this.thaw();
     await this.heal();
     await this.#running?.[Symbol.asyncDispose]();
     await this.wire[Symbol.asyncDispose]();
     await Promise.all([...this.#toEtcd, this.#toDatabase].map((line) => line[Symbol.asyncDispose]()));
   }
+}
+
+const { signal } = new AbortController();
+
+function isOfStore(problem: string): boolean {
+  return problem.startsWith('the store of the cluster cannot be reached');
 }
 
 /** Of a node: its runs, and the tools that those use. */

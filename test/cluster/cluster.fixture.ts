@@ -24,6 +24,10 @@ export interface TaskOptions {
   readonly nodes?: string;
 }
 
+export type ClusterOptions = Pick<ClusterNodeOptions, 'moveAfter'> & {
+  readonly etcdArgs?: readonly string[];
+};
+
 /** In the middle of its data, at the node that owns its task. */
 export interface CaughtRun {
   readonly run: RunView;
@@ -56,7 +60,7 @@ export class Cluster implements AsyncDisposable {
     this.#parts = parts;
   }
 
-  static async open(o: Pick<ClusterNodeOptions, 'config' | 'env'> = {}): Promise<Cluster> {
+  static async open({ etcdArgs = [], ...o }: ClusterOptions = {}): Promise<Cluster> {
     await using parts = new AsyncDisposableStack();
     const folder = parts.use(await temporaryFolder());
     const server = parts.adopt(await startPostgres(), (started) => started.remove());
@@ -66,7 +70,7 @@ export class Cluster implements AsyncDisposable {
       `CREATE TABLE orders (id int PRIMARY KEY, note text);
        INSERT INTO orders SELECT i, md5(i::text) || md5(i::text || 'x') FROM generate_series(1, 30000) i`,
     );
-    const etcd = parts.use(await startEtcd({ members: 3 }));
+    const etcd = parts.use(await startEtcd({ members: 3, args: etcdArgs }));
     const nodes: ClusterNode[] = [];
     for (const name of ['node-a', 'node-b', 'node-c'])
       nodes.push(parts.use(await ClusterNode.open({ ...o, name, folder: folder.path, etcd, server })));
@@ -81,24 +85,29 @@ export class Cluster implements AsyncDisposable {
 
   /** Any node but that one, to ask about the cluster. */
   witness(but?: ClusterNode): ClusterNode {
-    const found = this.nodes.find((one) => one !== but && one.isRunning);
+    const found = this.nodes.find((one) => one !== but && one.isThere);
     if (!found) throw new Error('no node is left');
     return found;
   }
 
   /** Declares one more task of the shop, with a destination of its own. Resolves with who is responsible for it. */
   async declare(task: string, o: TaskOptions = {}): Promise<ClusterNode> {
+    const at = this.witness();
+    await this.apply(task, o, at);
+    return this.node((await this.taskAt(at, task, ({ node }) => node !== undefined)).node ?? '');
+  }
+
+  /** The same for a task that nobody may run, perhaps. */
+  async apply(task: string, o: TaskOptions, at = this.witness()): Promise<void> {
     const { incremental = leapDay, bandwidth, nodes } = o;
     const rate = bandwidth === undefined ? '' : `, bandwidth: ${bandwidth}`;
     const preference = nodes === undefined ? '' : `, nodes: ${nodes}`;
-    const at = this.witness();
     await at.running.apply(`
 sources: { shop: { type: postgres, url: "\${env:SHOP_URL}" } }
 destinations: { ${task}: { type: folder, path: ${this.backupsOf(task).path}${rate} } }
 tasks:
   ${task}: { source: shop, destinations: [${task}], full: "0 3 29 2 *", incremental: "${incremental}"${preference} }
 `);
-    return this.node((await this.taskAt(at, task, ({ node }) => node !== undefined)).node ?? '');
   }
 
   /** What is stored of a task. */
@@ -168,6 +177,13 @@ tasks:
     );
   }
 
+  /** From now on it runs only when it is told to. */
+  async pause(task: string): Promise<void> {
+    const at = this.witness();
+    await at.running.client.pauseTask({ task, signal });
+    await this.taskAt(at, task, ({ running, state }) => state === 'paused' && running === undefined);
+  }
+
   /** One node goes on, by itself, with a chain that is its own. */
   async assertGoesOn(task: string, at: ClusterNode): Promise<RunView> {
     const asked = this.witness(at);
@@ -201,10 +217,17 @@ tasks:
 
   /** All nodes run, and all lines are whole: whatever the test before has left. */
   async mend(): Promise<void> {
+    for (const member of this.etcd.members) {
+      if (member.isRunning) member.thaw();
+      else await member.spawn();
+    }
+    await Promise.all(this.etcd.members.map((member) => member.ready()));
     for (const node of this.nodes) {
       node.wire.release();
       await node.heal();
       if (!node.isRunning) await node.start();
+      else if (!node.isThere) await node.thaw();
+      await node.untilBack();
     }
     await until('all nodes are known', async () => {
       const nodes = await this.witness().running.client.listNodes({ signal });

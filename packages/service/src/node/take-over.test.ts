@@ -77,6 +77,26 @@ it('leaves a run alone that this process has taken already', async () => {
   expect(await stateOf(run)).toBe('running');
 });
 
+it('leaves a run that another node has ended meanwhile, with its task, and begins', async () => {
+  const run = await busy('shop', 'node-a');
+  const { table } = bench;
+  let isMoved = false;
+  bench.fault.step = (verb, what) => {
+    if (verb !== 'get' || !what.startsWith('runs/') || isMoved) return 'ok';
+    isMoved = true;
+    const { running: _lost, ...record } = JSON.parse(table.get('tasks/shop')?.value ?? '{}');
+    const moved = { ...record, node: 'node-b', generation: 2 };
+    table.transact({ puts: [{ key: 'tasks/shop', value: JSON.stringify(moved) }] });
+    return 'ok';
+  };
+  start();
+  await bench.pass(0);
+  expect(isMoved).toBe(true);
+  expect(begun).toBe(2);
+  expect(await bench.record('shop')).toMatchObject({ node: 'node-b', generation: 2 });
+  expect(bench.lines.filter(({ run: of }) => of === run)).toEqual([]);
+});
+
 it('leaves what other nodes do', async () => {
   const run = await busy('shop', 'node-b');
   start();

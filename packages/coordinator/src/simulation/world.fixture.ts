@@ -51,6 +51,8 @@ export class World {
   readonly #wrong: number[] = [];
   readonly #fineSinceMs: (number | undefined)[] = [];
   readonly #out: number[] = [];
+  readonly #pauses: number[] = [];
+  readonly #faults: Partial<LineFaults>[][] = [];
   #error: unknown;
 
   constructor(scenario: Scenario, mutation?: Mutation) {
@@ -201,9 +203,11 @@ export class World {
       case 'pause':
         node.o.machine.pause();
         this.#wrongFor(at, incident.forMs, { isOut: true });
-        this.#later(incident.forMs, `${node.name} goes on`, () =>
-          node.o.machine.resume((waiting) => shuffled(waiting, this.#random)),
-        );
+        this.#pauses[at] = (this.#pauses[at] ?? 0) + 1;
+        this.#later(incident.forMs, `${node.name} goes on`, () => {
+          this.#pauses[at] = (this.#pauses[at] ?? 0) - 1;
+          if (this.#pauses[at] === 0) node.o.machine.resume((waiting) => shuffled(waiting, this.#random));
+        });
         return;
       case 'cut':
       case 'storm':
@@ -227,32 +231,28 @@ export class World {
   }
 
   #befallLine(at: number, incident: Extract<Incident, { kind: 'cut' | 'storm' }>): void {
-    const line = this.#lines[at] as FaultyLine;
     const { forMs } = incident;
-    if (incident.kind === 'storm') {
-      const { harm } = incident;
-      line.faults = {
-        ...line.faults,
-        lostRequests: harm,
-        lostAnswers: harm,
-        doubledRequests: harm,
-        lateRequests: harm,
-        delayMaxMs: 4000 * harm,
-      };
-      this.#wrongFor(at, forMs, { isOut: false });
-    } else {
-      const { way, brokenWatches } = incident;
-      line.faults = {
-        ...line.faults,
-        requestsCut: way !== 'answers',
-        answersCut: way !== 'requests',
-        brokenWatches,
-      };
-      this.#wrongFor(at, forMs, { isOut: way !== 'answers' });
-    }
+    const faults = faultsOf(incident);
+    const all = this.#faults[at] ?? [];
+    this.#faults[at] = all;
+    all.push(faults);
+    this.#setFaults(at);
+    this.#wrongFor(at, forMs, { isOut: faults.requestsCut === true });
     this.#later(forMs, `the line of n${at} is mended`, () => {
-      line.faults = usual;
+      all.splice(all.indexOf(faults), 1);
+      this.#setFaults(at);
     });
+  }
+
+  /** Of what has befallen the line and lasts, the latest counts; a cut is one whatever else there is. */
+  #setFaults(at: number): void {
+    const all = this.#faults[at] ?? [];
+    const line = this.#lines[at] as FaultyLine;
+    line.faults = {
+      ...Object.assign({}, usual, ...all),
+      requestsCut: all.some(({ requestsCut }) => requestsCut),
+      answersCut: all.some(({ answersCut }) => answersCut),
+    };
   }
 
   async #startByHand(task: number, node: number): Promise<void> {
@@ -298,6 +298,21 @@ export class World {
       });
     });
   }
+}
+
+function faultsOf(incident: Extract<Incident, { kind: 'cut' | 'storm' }>): Partial<LineFaults> {
+  if (incident.kind === 'cut') {
+    const { way, brokenWatches } = incident;
+    return { requestsCut: way !== 'answers', answersCut: way !== 'requests', brokenWatches };
+  }
+  const { harm } = incident;
+  return {
+    lostRequests: harm,
+    lostAnswers: harm,
+    doubledRequests: harm,
+    lateRequests: harm,
+    delayMaxMs: 4000 * harm,
+  };
 }
 
 function shuffled<T>(list: T[], random: SeededRandom): T[] {

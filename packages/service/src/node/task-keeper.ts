@@ -163,9 +163,13 @@ export class TaskKeeper implements Service {
     const run = await ledger.run(id, o);
     // What was seen may be old: since then it may have ended, or have been accepted.
     if (running?.run !== id || running.node !== node || run?.endedAtMs !== undefined || isOwn(id)) return;
-    logger.warn({ component: this.name, task, run: id }, `nobody carries out run ${id}: it is taken up`);
-    if (run?.state === 'waiting') onRun(run);
-    else if (run) await ledger.interrupt(run, 'nobody carried it out', o);
+    if (run?.state === 'waiting') {
+      logger.info({ component: this.name, task, run: id }, `run ${id} is this node's: it is taken up`);
+      onRun(run);
+    } else if (run) {
+      logger.warn({ component: this.name, task, run: id }, `nobody carries out run ${id}: it is interrupted`);
+      await ledger.interrupt(run, 'nobody carried it out', o);
+    }
   }
 
   /** Counted from the last whole step, so that a start does not list the history of every task. */

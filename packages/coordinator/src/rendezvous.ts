@@ -11,9 +11,6 @@ export interface Candidate {
   readonly tasks: number;
 }
 
-/** A node takes no more than so many times its share while another has room. */
-const overloadMax = 1.25;
-
 /** All of them, the one that is to have the task first. `tasksTotal`: of the cluster, its share of which each is to carry. */
 export function rankNodes(task: string, candidates: readonly Candidate[], tasksTotal: number): string[] {
   const capacity = candidates.reduce((sum, one) => sum + one.capacity, 0);
@@ -21,7 +18,7 @@ export function rankNodes(task: string, candidates: readonly Candidate[], tasksT
   return candidates
     .map((one) => ({
       node: one.node,
-      isFull: one.tasks + 1 > Math.ceil((overloadMax * (tasksTotal + 1) * one.capacity) / capacity),
+      isFull: one.tasks + 1 > Math.ceil((tasksTotal * one.capacity) / capacity),
       score: one.capacity / -Math.log(fractionOf(mix(seed, hashOf(one.node)))),
     }))
     .sort((a, b) => Number(a.isFull) - Number(b.isFull) || b.score - a.score || (a.node < b.node ? -1 : 1))

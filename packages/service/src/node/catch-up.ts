@@ -115,8 +115,10 @@ export class CatchUp implements Service {
   }
 
   async run({ drain }: Ending): Promise<void> {
-    const { view, clock } = this.#o;
-    const stopListening = view.onChange(() => this.#poke.now());
+    const { view, clock, node } = this.#o;
+    const stopListening = view.onChange(({ objects, tasks }) => {
+      if (objects || [...tasks].some((task) => view.task(task)?.value.node === node)) this.#poke.now();
+    });
     this.#open = true;
     try {
       while (!drain.aborted) {
@@ -140,10 +142,11 @@ export class CatchUp implements Service {
     const { view, node, clock } = this.#o;
     const { tasks, destinations } = view.objects.value;
     let nextMs = clock.elapsed() + lookEveryMs;
-    for (const [task, { value }] of view.tasks) {
+    for (const task of view.tasksOf(node)) {
       const spec = tasks[task];
-      if (!spec || value.node !== node) continue;
-      for (const to of Object.keys(value.behind ?? {})) {
+      const value = view.task(task)?.value;
+      if (!spec || !value?.behind) continue;
+      for (const to of Object.keys(value.behind)) {
         if (!spec.destinations.includes(to) || destinations[to]?.disabled || this.active({ task, to }))
           continue;
         const standing = standingOf(value, to);

@@ -33,7 +33,7 @@ export class TaskScheduler implements Service {
   readonly name = 'scheduler';
   readonly #o: Required<TaskSchedulerOptions>;
   readonly #poke = new Poke();
-  /** When each task is to be looked at next; what is not in it, now. */
+  /** When each task of this node is to be looked at next; what is not in it, now. */
   readonly #wakeAtMs = new Map<string, number>();
   /** Wall time minus elapsed time: it changes only when someone sets the clock. */
   #offsetMs = 0;
@@ -43,12 +43,17 @@ export class TaskScheduler implements Service {
   }
 
   async run({ drain }: Ending): Promise<void> {
-    const { view, clock, lookEveryMs } = this.#o;
+    const { view, clock, lookEveryMs, node } = this.#o;
     this.#wakeAtMs.clear();
     const stopListening = view.onChange(({ objects, tasks }) => {
       if (objects) this.#wakeAtMs.clear();
-      for (const task of tasks) this.#wakeAtMs.delete(task);
-      this.#poke.now();
+      // In a large cluster most changes are of other nodes' tasks, of which there is nothing to do.
+      let isOwn = objects;
+      for (const task of tasks) {
+        const had = this.#wakeAtMs.delete(task);
+        isOwn ||= had || view.task(task)?.value.node === node;
+      }
+      if (isOwn) this.#poke.now();
     });
     try {
       while (!drain.aborted) {
@@ -68,15 +73,13 @@ export class TaskScheduler implements Service {
     const nowMs = clock.now();
     const work: Promise<void>[] = [];
     unheard.keepOnly(view.objects.value.tasks);
-    for (const [task, spec] of Object.entries(view.objects.value.tasks)) {
-      const dueMs = this.#wakeAtMs.get(task);
-      if (dueMs !== undefined && dueMs > nowMs) continue;
+    const { tasks } = view.objects.value;
+    for (const task of view.tasksOf(node)) {
+      const spec = tasks[task];
       const known = view.task(task);
-      // Without a record it is not adopted yet: the view tells when it is.
-      if (!known || known.value.node !== node) {
-        this.#wakeAtMs.set(task, Number.POSITIVE_INFINITY);
-        unheard.delete(task);
-      } else work.push(this.#decide(task, spec, known, o));
+      const dueMs = this.#wakeAtMs.get(task);
+      if (!spec || !known || (dueMs !== undefined && dueMs > nowMs)) continue;
+      work.push(this.#decide(task, spec, known, o));
     }
     await Promise.all(work);
   }

@@ -17,6 +17,9 @@ function hold(isSo: boolean, law: string, what: () => string): void {
  */
 const staleMs = 8_000;
 
+/** For so long a decision may be on its way while others are written. */
+const togetherMs = 1000;
+
 /** Clocks run up to two in a hundred too fast. */
 const fastest = 1.02;
 
@@ -28,6 +31,7 @@ export class Laws {
   readonly #newest = new Map<string, IncrementalOwner>();
   readonly #markedAtMs = new Map<string, number>();
   readonly #taken = new Map<string, string>();
+  readonly #movedMs: number[] = [];
   #seen = 0;
   readonly figures = { commits: 0, incrementals: 0, moves: 0, takeovers: 0, journaled: 0, refused: 0 };
 
@@ -143,6 +147,7 @@ export class Laws {
     hold(after.generation === before.generation + 1, 'a move is a generation', () => task);
     this.figures.moves += 1;
     this.#checkCause(before, after, written);
+    this.#movedMs.push(written.atMs);
   }
 
   /** A task leaves a node that is gone for long enough, or may not have it, or for the one that is preferred. */
@@ -166,19 +171,21 @@ export class Laws {
       );
     });
     hold(
-      isCaused || this.#isForBalance(before, after),
+      isCaused || this.#isForBalance(before, after, atMs),
       'no move without a cause',
       () => `${task} from ${node} to ${after.node}: ${decisions.map(({ reason }) => reason).join()}`,
     );
   }
 
   /** It costs nobody a full backup, and goes to a node that has fewer. */
-  #isForBalance(before: TaskRecord, after: TaskRecord): boolean {
+  #isForBalance(before: TaskRecord, after: TaskRecord, nowMs: number): boolean {
     const { objects } = this.#history.now;
     const isFree = before.owner === undefined || objects.tasks[before.task]?.incremental === undefined;
     const has = (node: string): number =>
       [...this.#history.tasks.values()].filter((one) => one.node === node && one.task !== before.task).length;
-    return isFree && !before.running && has(after.node) <= has(before.node);
+    // Decisions that are written together do not see each other.
+    const others = this.#movedMs.filter((atMs) => atMs >= nowMs - togetherMs).length;
+    return isFree && !before.running && has(after.node) <= has(before.node) + 2 * others;
   }
 
   isSuited(node: string, preference: NodePreference | undefined, { drains }: Circumstances): boolean {

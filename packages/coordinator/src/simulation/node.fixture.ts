@@ -16,6 +16,7 @@ import { keys } from '../keys.ts';
 import { Ledger } from '../ledger.ts';
 import { Membership } from '../membership.ts';
 import { SimKeeper } from './keeper.fixture.ts';
+import { MortalStore } from './mortal-store.fixture.ts';
 import { broken, type Mutation } from './mutants.fixture.ts';
 import type { SimManifest, SimPlace } from './places.fixture.ts';
 import { SimRunner } from './runner.fixture.ts';
@@ -89,7 +90,7 @@ export class SimNode {
     this.#store = remote;
     const journaled = new JournaledStore({
       store: remote,
-      journal: new MemoryClusterStore({ clock: process, table: this.#journal }),
+      journal: new MortalStore(new MemoryClusterStore({ clock: process, table: this.#journal }), process),
       node: this.name,
       clock: process,
     });

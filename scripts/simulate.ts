@@ -10,10 +10,9 @@ import { parseArgs } from 'node:util';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
 import { live } from '../packages/coordinator/src/simulation/live.fixture.ts';
 
-interface Share {
+interface Batch {
   readonly from: number;
   readonly to: number;
-  readonly step: number;
 }
 
 type Told =
@@ -23,9 +22,11 @@ type Told =
 /** More than these tell nothing new. */
 const failuresMax = 20;
 const saySeeds = 1000;
+/** A thread lives through so many and is replaced: what each life leaves in its memory adds up. */
+const batchSeeds = 500;
 
-async function liveShare({ from, to, step }: Share, tell: (told: Told) => void): Promise<void> {
-  for (let seed = from; seed <= to; seed += step) {
+async function liveBatch({ from, to }: Batch, tell: (told: Told) => void): Promise<void> {
+  for (let seed = from; seed <= to; seed += 1) {
     try {
       tell(await live(seed));
     } catch (caught) {
@@ -34,7 +35,7 @@ async function liveShare({ from, to, step }: Share, tell: (told: Told) => void):
   }
 }
 
-function readOptions(): Share & { readonly workers: number } {
+function readOptions(): Batch & { readonly workers: number } {
   const { values } = parseArgs({
     options: { seeds: { type: 'string' }, from: { type: 'string' }, workers: { type: 'string' } },
   });
@@ -46,7 +47,7 @@ function readOptions(): Share & { readonly workers: number } {
   };
   const from = whole('from', 1);
   const workers = whole('workers', availableParallelism());
-  return { from, to: from + whole('seeds', 10_000) - 1, step: workers, workers };
+  return { from, to: from + whole('seeds', 10_000) - 1, workers };
 }
 
 async function main(): Promise<void> {
@@ -68,25 +69,37 @@ async function main(): Promise<void> {
     }
     if (done % saySeeds === 0) process.stdout.write(`${done} of ${total} seeds, ${failed.length} broken\n`);
   };
-  const team: Worker[] = [];
+  const team = new Set<Worker>();
+  let isStopped = false;
   const stop = (): void => {
+    isStopped = true;
     for (const worker of team) void worker.terminate();
   };
-  const ends = Array.from({ length: workers }, (_, at) => {
-    const share: Share = { from: from + at, to, step: workers };
-    const worker = new Worker(fileURLToPath(import.meta.url), { workerData: share });
-    team.push(worker);
+  const liveIn = (batch: Batch): Promise<void> => {
+    const worker = new Worker(fileURLToPath(import.meta.url), { workerData: batch });
+    team.add(worker);
     worker.on('message', (told: Told) => take(told, stop));
     return new Promise<void>((resolve, reject) => {
       worker.on('error', reject);
-      worker.on('exit', () => resolve());
+      worker.on('exit', () => {
+        team.delete(worker);
+        resolve();
+      });
     });
-  });
-  await Promise.all(ends);
+  };
+  let next = from;
+  const lane = async (): Promise<void> => {
+    while (next <= to && !isStopped) {
+      const batch = { from: next, to: Math.min(next + batchSeeds - 1, to) };
+      next = batch.to + 1;
+      await liveIn(batch);
+    }
+  };
+  await Promise.all(Array.from({ length: workers }, lane));
   process.stdout.write(`${done} of ${total} seeds, ${failed.length} broken: ${failed.join(' ') || 'none'}\n`);
   process.stdout.write(`${JSON.stringify({ ...sum, longestWithoutNodeMs: Math.round(longestMs) })}\n`);
   if (failed.length > 0) process.exitCode = 1;
 }
 
 if (isMainThread) await main();
-else await liveShare(workerData as Share, (told) => parentPort?.postMessage(told));
+else await liveBatch(workerData as Batch, (told) => parentPort?.postMessage(told));

@@ -316,7 +316,7 @@ export class Assigner {
   #see(): Seen {
     if (this.#seen) return this.#seen;
     const { view } = this.#o;
-    const tasksTotal = Math.max(view.tasks.size, Object.keys(view.objects.value.tasks).length);
+    const tasksTotal = Object.keys(view.objects.value.tasks).length;
     const alive = this.#alive();
     const capacityTotal = alive.reduce((sum, { capacity, draining }) => sum + (draining ? 0 : capacity), 0);
     this.#seen = { alive, tasksTotal, capacityTotal };

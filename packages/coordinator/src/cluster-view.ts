@@ -184,13 +184,18 @@ export class ClusterView {
     const after = known?.value;
     if (known) this.#tasks.set(task, known);
     else this.#tasks.delete(task);
-    this.#tasksOf.move(task, before?.node, after?.node);
+    this.#tasksOf.move(task, holderOf(before), holderOf(after));
     this.#runningOn.move(task, before?.running?.node, after?.running?.node);
   }
 
   #tell(change: ViewChange): void {
     for (const listener of this.#listeners) listener(change);
   }
+}
+
+/** A task that is no longer declared is nobody's load. */
+function holderOf(record: TaskRecord | undefined): string | undefined {
+  return record?.removedAtMs === undefined ? record?.node : undefined;
 }
 
 const none: ReadonlySet<string> = new Set();

@@ -59,8 +59,16 @@ export function decideResponsibility(question: ResponsibilityQuestion): Responsi
   return current ? fromAlive(question, current, by) : fromDead(question, record.node, by);
 }
 
+type Suitable = Pick<AliveNode, 'node' | 'tags' | 'draining'>;
+
+/** Why none of the nodes that are alive may run a task; undefined: one may. */
+export function whyNone(preference: NodePreference, nodes: readonly Suitable[]): string | undefined {
+  const suits = nodes.some((node) => whyNot(node, preference) === undefined);
+  return suits ? undefined : whyNobody(preference, nodes);
+}
+
 /** Why a node that is alive may not run a task. */
-export function whyNot(node: AliveNode, { prefer, pin, tags = [] }: NodePreference): string | undefined {
+export function whyNot(node: Suitable, { prefer, pin, tags = [] }: NodePreference): string | undefined {
   if (pin && node.node !== prefer) return `the task is pinned to node ${prefer}`;
   const missing = tags.filter((tag) => !node.tags.includes(tag));
   if (missing.length > 0)
@@ -201,9 +209,10 @@ function nobody(question: ResponsibilityQuestion, current: AliveNode | undefined
   return busyElsewhere(question) ?? { kind: 'release', by, reason };
 }
 
-function whyNobody({ pin, prefer, tags = [] }: NodePreference, nodes: readonly AliveNode[]): string {
+function whyNobody({ pin, prefer, tags = [] }: NodePreference, nodes: readonly Suitable[]): string {
   const pinned = nodes.find(({ node }) => node === prefer);
   if (pin && !pinned) return `the task is pinned to node ${prefer}, which is not alive`;
+  if (nodes.length === 0) return 'no node is alive';
   const one = pin ? pinned : nodes.length === 1 ? nodes[0] : undefined;
   if (one) return whyNot(one, { tags }) ?? whyNot(one, {}) ?? `node ${one.node} may not run it`;
   return tags.length > 0

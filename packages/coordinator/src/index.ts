@@ -7,6 +7,7 @@ export {
   decideResponsibility,
   type ResponsibilityDecision,
   type ResponsibilityQuestion,
+  whyNone,
 } from './decide-responsibility.ts';
 export { type Known, noObjects } from './entries.ts';
 export type { ReconcileOutcome } from './journal-attempt.ts';

@@ -231,7 +231,9 @@ function interruptRun(step: Step, error: ErrorRecord, nowMs: number): Step {
     resumes: run.id,
     attempts,
   };
-  const goesOn = attempts < interruptionsMax && record.removedAtMs === undefined;
+  // What another node was asked for by hand is nothing that the responsible one owes.
+  const isElsewhere = run.trigger === 'manual' && run.node !== record.node;
+  const goesOn = attempts < interruptionsMax && record.removedAtMs === undefined && !isElsewhere;
   return {
     run: { ...run, state: 'interrupted', error, endedAtMs: nowMs },
     record: goesOn

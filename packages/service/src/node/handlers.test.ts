@@ -63,6 +63,23 @@ describe('plan and apply', () => {
     expect(again).toMatchObject({ applied: false, changes: [], revision: applied.revision });
   });
 
+  it('warn of tasks that no node may run as things are', async () => {
+    const task = (nodes: string): string =>
+      `{ source: shop, destinations: [near], full: "0 * * * *", nodes: ${nodes} }`;
+    const text = `${shop}
+  pinned: ${task('{ prefer: node-x, pin: true }')}
+  tagged: ${task('{ tags: [ssd] }')}
+  preferred: ${task('{ prefer: node-x }')}`;
+    const { warnings } = await node.handlers.planObjects({ files: files(text), prune: false, signal });
+    expect(warnings).toEqual([
+      {
+        where: 'tasks.pinned.nodes',
+        text: 'nobody runs the task: the task is pinned to node node-x, which is not alive',
+      },
+      { where: 'tasks.tagged.nodes', text: 'nobody runs the task: node node-a lacks the tag ssd' },
+    ]);
+  });
+
   it('refuse what was planned on other objects than there are now', async () => {
     const planned = await node.handlers.planObjects({ files: files(shop), prune: false, signal });
     await apply(base);

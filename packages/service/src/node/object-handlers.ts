@@ -1,4 +1,5 @@
-import { HoldfastError, type Sig } from '@holdfast/core';
+import { type ClusterView, whyNone } from '@holdfast/coordinator';
+import { type DeclaredObjects, HoldfastError, type Sig } from '@holdfast/core';
 import type { Handlers } from '../api/index.ts';
 import { testNotification } from '../notify/test-notification.ts';
 import { exportObjects } from '../objects/export-objects.ts';
@@ -79,7 +80,7 @@ interface PlanRequest extends Sig {
   readonly revision?: number | undefined;
 }
 
-async function plan({ ledger }: NodeParts, request: PlanRequest) {
+async function plan({ ledger, view }: NodeParts, request: PlanRequest) {
   const { files, prune, revision: expected } = request;
   const current = await ledger.objects(request);
   if (expected !== undefined && expected !== current.revision)
@@ -94,8 +95,21 @@ async function plan({ ledger }: NodeParts, request: PlanRequest) {
   const changes = planObjects(current.value, objects, { prune });
   return {
     changes,
-    warnings,
+    warnings: [...warnings, ...homeless(view, objects)],
     revision: current.revision,
     next: applyChanges(current.value, objects, { prune }),
   };
+}
+
+/** Tasks that no node may run, as things are: that may be meant for nodes that come later. */
+function homeless(view: ClusterView, { tasks }: DeclaredObjects): { where: string; text: string }[] {
+  const nodes = [...view.nodes.values()].map(({ value: { node, tags } }) => ({
+    node,
+    tags,
+    draining: view.drains.has(node),
+  }));
+  return Object.entries(tasks).flatMap(([task, { nodes: preference }]) => {
+    const why = preference && whyNone(preference, nodes);
+    return why === undefined ? [] : [{ where: `tasks.${task}.nodes`, text: `nobody runs the task: ${why}` }];
+  });
 }

@@ -211,7 +211,7 @@ test.each([
     (await node.history('shop')).filter((run) => run.state === 'failed' && run.scopeAsked === scope).length;
 
   await pgDump(how);
-  const failed = { code: 'source_failed', exit: 3, says: [`pg_dump ${words}`], hint } as const;
+  const failed = { code: 'source_failed', exit: 3, says: ['pg_dump ', words], hint } as const;
   const first = await watchedRun(shop, ['--full']);
   assertFailed(first, { ...failed, failed: await failures('full') });
   // Another schema, which an incremental has to ask the tool for.

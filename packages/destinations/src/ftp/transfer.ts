@@ -24,7 +24,7 @@ export class NotBegun extends Error {
 
 /**
  * Sends a body and resolves when the server has confirmed it. Whatever goes wrong, the server has given the transfer up
- * before this rejects, or the session is closed.
+ * before this rejects, if it says so; the session is closed then.
  */
 export async function upload(session: FtpSession, o: UploadOptions): Promise<void> {
   const { data, moving, restore } = await openTransfer(session, o.command, o.start ?? 0);
@@ -36,7 +36,10 @@ export async function upload(session: FtpSession, o: UploadOptions): Promise<voi
     if (reply.code >= 300) throw refused(reply);
     if (data.failure !== undefined) throw data.failure;
   } catch (error) {
-    throw await whyCut(session, data, moving, error);
+    const why = await whyCut(session, data, moving, error);
+    // Servers end a session whose upload was cut when they please, some after they have answered as if all were well.
+    session.close();
+    throw why;
   } finally {
     restore();
     data.destroy();

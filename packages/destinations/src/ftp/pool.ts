@@ -123,7 +123,7 @@ export class SessionPool {
   #release(kind: LeaseKind, session?: FtpSession): void {
     this.#used[kind] -= 1;
     if (session && !session.closed) {
-      if (this.#ended) session.close();
+      if (this.#ended || session.isWorn) session.close();
       else this.#idle.push({ session, sinceMs: this.#o.clock.elapsed() });
     }
     this.#wake();

@@ -31,6 +31,11 @@ const settleMsMax = 5_000;
  * the server says about it.
  */
 export class FtpSession {
+  /**
+   * An upload was cut. Servers end such a session when they please, some after they have answered as if all were well: it
+   * is good for what is left to do, and for no other call.
+   */
+  isWorn = false;
   readonly features: ReadonlyMap<string, string>;
   readonly root: string;
   readonly trust: ServerTrust | undefined;

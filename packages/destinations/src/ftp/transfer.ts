@@ -24,7 +24,7 @@ export class NotBegun extends Error {
 
 /**
  * Sends a body and resolves when the server has confirmed it. Whatever goes wrong, the server has given the transfer up
- * before this rejects, if it says so; the session is closed then.
+ * before this rejects, or the session is closed.
  */
 export async function upload(session: FtpSession, o: UploadOptions): Promise<void> {
   const { data, moving, restore } = await openTransfer(session, o.command, o.start ?? 0);
@@ -37,8 +37,7 @@ export async function upload(session: FtpSession, o: UploadOptions): Promise<voi
     if (data.failure !== undefined) throw data.failure;
   } catch (error) {
     const why = await whyCut(session, data, moving, error);
-    // Servers end a session whose upload was cut when they please, some after they have answered as if all were well.
-    session.close();
+    session.isWorn = true;
     throw why;
   } finally {
     restore();

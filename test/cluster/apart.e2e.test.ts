@@ -1,20 +1,14 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { until } from '../harness/processes.ts';
-import { Cluster } from './cluster.fixture.ts';
+import type { Cluster } from './cluster.fixture.ts';
 import type { ClusterNode } from './cluster-node.ts';
+import { sharedCluster } from './shared-cluster.fixture.ts';
 
 const often = '*/3 * * * * *';
 
 let cluster: Cluster;
-
-beforeAll(async () => {
-  cluster = await Cluster.open();
-});
-
-beforeEach(() => cluster.mend());
-
-afterAll(async () => {
-  await cluster?.[Symbol.asyncDispose]();
+sharedCluster((opened) => {
+  cluster = opened;
 });
 
 /** There is something new in the shop, and the schedule has the node store it in its own chain. */

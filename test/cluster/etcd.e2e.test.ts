@@ -1,19 +1,13 @@
 import { writeFile } from 'node:fs/promises';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { assertFailure } from '../harness/failure.ts';
 import { until } from '../harness/processes.ts';
-import { Cluster } from './cluster.fixture.ts';
+import type { Cluster } from './cluster.fixture.ts';
+import { sharedCluster } from './shared-cluster.fixture.ts';
 
 let cluster: Cluster;
-
-beforeAll(async () => {
-  cluster = await Cluster.open();
-});
-
-beforeEach(() => cluster.mend());
-
-afterAll(async () => {
-  await cluster?.[Symbol.asyncDispose]();
+sharedCluster((opened) => {
+  cluster = opened;
 });
 
 test('a run succeeds although the leader of etcd dies during it, and nothing moves', async () => {

@@ -1,17 +1,11 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { until } from '../harness/processes.ts';
-import { Cluster } from './cluster.fixture.ts';
+import type { Cluster } from './cluster.fixture.ts';
+import { sharedCluster } from './shared-cluster.fixture.ts';
 
 let cluster: Cluster;
-
-beforeAll(async () => {
-  cluster = await Cluster.open();
-});
-
-beforeEach(() => cluster.mend());
-
-afterAll(async () => {
-  await cluster?.[Symbol.asyncDispose]();
+sharedCluster((opened) => {
+  cluster = opened;
 });
 
 test('a node that stood still during a full takes nothing back, and what it still makes is beside the chain', async () => {

@@ -1,18 +1,12 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { until } from '../harness/processes.ts';
-import { Cluster } from './cluster.fixture.ts';
+import type { Cluster } from './cluster.fixture.ts';
 import type { ClusterNode } from './cluster-node.ts';
+import { sharedCluster } from './shared-cluster.fixture.ts';
 
 let cluster: Cluster;
-
-beforeAll(async () => {
-  cluster = await Cluster.open();
-});
-
-beforeEach(() => cluster.mend());
-
-afterAll(async () => {
-  await cluster?.[Symbol.asyncDispose]();
+sharedCluster((opened) => {
+  cluster = opened;
 });
 
 /** How the task got from one node to the other, in words. */

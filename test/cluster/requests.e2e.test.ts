@@ -1,22 +1,19 @@
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { assertFailure } from '../harness/failure.ts';
 import { until } from '../harness/processes.ts';
 import { runHoldfast } from '../harness/run-holdfast.ts';
-import { Cluster } from './cluster.fixture.ts';
+import type { Cluster } from './cluster.fixture.ts';
 import type { ClusterNode } from './cluster-node.ts';
+import { sharedCluster } from './shared-cluster.fixture.ts';
 
 let cluster: Cluster;
-
-beforeAll(async () => {
-  // Nothing moves because of a node that is away for a moment.
-  cluster = await Cluster.open({ moveAfter: '5m' });
-});
-
-beforeEach(() => cluster.mend());
-
-afterAll(async () => {
-  await cluster?.[Symbol.asyncDispose]();
-});
+// Nothing moves because of a node that is away for a moment.
+sharedCluster(
+  (opened) => {
+    cluster = opened;
+  },
+  { moveAfter: '5m' },
+);
 
 /** Neither the one nor any other of those. */
 function another(...but: readonly ClusterNode[]): ClusterNode {

@@ -1,25 +1,22 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { assertFailure } from '../harness/failure.ts';
 import { until } from '../harness/processes.ts';
-import { Cluster } from './cluster.fixture.ts';
+import type { Cluster } from './cluster.fixture.ts';
 import { ClusterNode } from './cluster-node.ts';
+import { sharedCluster } from './shared-cluster.fixture.ts';
 
 let cluster: Cluster;
-
-beforeAll(async () => {
-  // Elections take their time on a machine under load: nothing is to move here.
-  cluster = await Cluster.open({
+// Elections take their time on a machine under load: nothing is to move here.
+sharedCluster(
+  (opened) => {
+    cluster = opened;
+  },
+  {
     moveAfter: '5m',
     etcdArgs: ['--quota-backend-bytes', `${8 * 1024 * 1024}`],
-  });
-});
-
-beforeEach(() => cluster.mend());
-
-afterAll(async () => {
-  await cluster?.[Symbol.asyncDispose]();
-});
+  },
+);
 
 /** A fourth node, which differs in something. */
 function oneMore(name: string, o: { readonly secret?: string; readonly env?: Record<string, string> }) {

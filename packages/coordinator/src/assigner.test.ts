@@ -1,13 +1,13 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import type { DeclaredTask, Revision, Sig, Transaction } from '@holdfast/core';
+import type { Revision, Sig, Transaction } from '@holdfast/core';
 import { FakeClock, MemoryClusterStore, MemoryClusterTable } from '@holdfast/testing';
 import { describe, expect, it } from 'vitest';
 import { Assigner } from './assigner.ts';
 import { Assignments } from './assignments.ts';
 import { ClusterView } from './cluster-view.ts';
+import { aTask, nodeRecord } from './declared.fixture.ts';
 import { keys } from './keys.ts';
 import { Ledger } from './ledger.ts';
-import type { NodeRecord } from './records.ts';
 import { rankNodes } from './rendezvous.ts';
 import { newTask } from './transitions.ts';
 
@@ -46,29 +46,13 @@ class Bench implements AsyncDisposable {
 
   async declare(names: readonly string[]): Promise<void> {
     const ledger = new Ledger({ store: this.others, clock: this.clock });
-    const spec: DeclaredTask = {
-      source: 'shop',
-      type: 'logical',
-      full: '0 * * * *',
-      timezone: 'UTC',
-      destinations: ['near'],
-      require: 'all',
-    };
-    const tasks = Object.fromEntries(names.map((name) => [name, spec]));
+    const tasks = Object.fromEntries(names.map((name) => [name, aTask]));
     await ledger.replaceObjects({ sources: {}, destinations: {}, notifications: {}, tasks }, 0, o);
   }
 
   async join(node: string): Promise<Revision> {
-    const record: NodeRecord = {
-      node,
-      instance: node,
-      version: '0',
-      startedAtMs: 0,
-      tags: [],
-      capacity: 1,
-      writtenAtMs: 0,
-    };
-    return this.others.transact({ puts: [{ key: keys.node(node), value: JSON.stringify(record) }] }, o);
+    const value = JSON.stringify(nodeRecord(node));
+    return this.others.transact({ puts: [{ key: keys.node(node), value }] }, o);
   }
 
   /** Records of tasks that a node has. */

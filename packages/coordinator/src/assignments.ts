@@ -1,5 +1,5 @@
 import { type Check, type Clock, type ClusterStore, HoldfastError, type Put, type Sig } from '@holdfast/core';
-import { type Known, runPut } from './entries.ts';
+import { decisionPut, type Known, runPut } from './entries.ts';
 import { keys } from './keys.ts';
 import type { DecisionRecord, RunRecord, TaskRecord } from './records.ts';
 import { endRun, moveTask, newTask } from './transitions.ts';
@@ -58,53 +58,48 @@ export class Assignments {
 
   /** Makes this node responsible. What a node that is gone was doing for the task is interrupted with it. */
   async take(known: Known<TaskRecord>, reason: string, o: Sig): Promise<Known<TaskRecord>> {
-    const { node } = this.#o;
     const { value } = known;
+    const { record, run, checks, puts } = await this.#interrupted(known, o);
     // Where the mark says that it is dead, it has to be dead for the store, too.
-    const checks: Check[] = value.notSuitable && value.node ? isGone(value.node) : [];
-    const lost = await this.#interrupted(known, o);
-    if (lost && lost.run.node !== value.node) checks.push(...isGone(lost.run.node));
-    const record = moveTask(lost?.record ?? value, node, { reason, lost: lost?.run.id });
-    const puts = lost ? [runPut(lost.run)] : [];
-    return this.#write(
-      known,
-      record,
-      { kind: 'moved', reason, checks: [...checks, ...(lost?.checks ?? [])], puts },
-      o,
-    );
+    const dead = value.notSuitable && value.node ? isGone(value.node) : [];
+    const moved = moveTask(record, this.#o.node, { reason, lost: run });
+    return this.#write(known, moved, { kind: 'moved', reason, checks: [...dead, ...checks], puts }, o);
   }
 
   /** Nobody may run the task: it has no node until one may. No run survives a change of generation. */
   async release(known: Known<TaskRecord>, reason: string, o: Sig): Promise<Known<TaskRecord>> {
-    const lost = await this.#interrupted(known, o);
-    const checks = lost ? [...lost.checks, ...isGone(lost.run.node)] : [];
-    const record = moveTask(lost?.record ?? known.value, '', { reason, lost: lost?.run.id });
-    const puts = lost ? [runPut(lost.run)] : [];
-    return this.#write(known, record, { kind: 'released', reason, checks, puts }, o);
+    const { record, run, ...change } = await this.#interrupted(known, o);
+    return this.#write(
+      known,
+      moveTask(record, '', { reason, lost: run }),
+      { kind: 'released', reason, ...change },
+      o,
+    );
   }
 
   /** Ends a run whose node has no sign of life, while the task stays where it is. */
   async interrupt(known: Known<TaskRecord>, o: Sig): Promise<Known<TaskRecord>> {
-    const lost = await this.#interrupted(known, o);
-    if (!lost) return known;
-    const checks = [...lost.checks, ...(lost.run.node === this.#o.node ? [] : isGone(lost.run.node))];
-    return this.#write(known, lost.record, { checks, puts: [runPut(lost.run)] }, o);
+    const { record, run, ...change } = await this.#interrupted(known, o);
+    return run === undefined ? known : this.#write(known, record, change, o);
   }
 
-  async #interrupted(known: Known<TaskRecord>, o: Sig): Promise<Lost | undefined> {
-    const { running } = known.value;
-    if (!running) return undefined;
-    const key = keys.run(running.run);
-    const entry = await this.#o.store.get(key, o);
-    if (!entry) return undefined;
-    const run = JSON.parse(entry.value) as RunRecord;
+  /** The record without a run of a node that is gone, if it has one, and what makes that so. */
+  async #interrupted({ value }: Known<TaskRecord>, o: Sig): Promise<Interrupted> {
+    const { running } = value;
+    const key = running && keys.run(running.run);
+    const entry = key && (await this.#o.store.get(key, o));
+    if (!entry) return { record: value, checks: [], puts: [] };
+    const before = JSON.parse(entry.value) as RunRecord;
     const error = {
       code: 'unavailable' as const,
-      message: `node ${running.node} went away during the run`,
+      message: `node ${before.node} went away during the run`,
       hint: 'the run goes on by itself',
     };
-    const step = endRun({ record: known.value, run }, { state: 'interrupted', error }, this.#o.clock.now());
-    return { ...step, checks: [{ key, revision: entry.revision }] };
+    const outcome = { state: 'interrupted', error } as const;
+    const { record, run } = endRun({ record: value, run: before }, outcome, this.#o.clock.now());
+    // This node's own run would be of an earlier life.
+    const gone = run.node === this.#o.node ? [] : isGone(run.node);
+    return { record, run: run.id, checks: [{ key, revision: entry.revision }, ...gone], puts: [runPut(run)] };
   }
 
   async #write(
@@ -158,10 +153,12 @@ export class Assignments {
   }
 }
 
-interface Lost {
+interface Interrupted {
   readonly record: TaskRecord;
-  readonly run: RunRecord;
+  /** Undefined: there was none. */
+  readonly run?: string;
   readonly checks: readonly Check[];
+  readonly puts: readonly Put[];
 }
 
 interface Changing {
@@ -173,9 +170,4 @@ interface Changing {
 
 function isGone(node: string): Check[] {
   return [{ key: keys.node(node), revision: 'absent' }];
-}
-
-export function decisionPut(decision: DecisionRecord): Put {
-  const { task, generation, atMs, by } = decision;
-  return { key: keys.decision(task, generation, atMs, by), value: JSON.stringify(decision) };
 }

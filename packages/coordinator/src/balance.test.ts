@@ -4,9 +4,9 @@ import { expect, it } from 'vitest';
 import { Assigner } from './assigner.ts';
 import { Assignments } from './assignments.ts';
 import { ClusterView } from './cluster-view.ts';
+import { aTask, nodeRecord } from './declared.fixture.ts';
 import { keys } from './keys.ts';
 import { Ledger } from './ledger.ts';
-import type { NodeRecord } from './records.ts';
 
 const { signal } = new AbortController();
 const moveAfterMs = 30_000;
@@ -19,15 +19,7 @@ class Crowd implements AsyncDisposable {
   readonly #ends = new Map<string, { readonly over: AbortController; readonly running: Promise<unknown> }>();
 
   async declare(count: number): Promise<void> {
-    const spec = {
-      source: 'shop',
-      type: 'logical',
-      full: '0 * * * *',
-      timezone: 'UTC',
-      destinations: ['near'],
-      require: 'all',
-    } as const;
-    const tasks = Object.fromEntries(Array.from({ length: count }, (_, i) => [`task-${i}`, spec]));
+    const tasks = Object.fromEntries(Array.from({ length: count }, (_, i) => [`task-${i}`, aTask]));
     const objects = { sources: {}, destinations: {}, notifications: {}, tasks };
     await new Ledger({ store: this.#store, clock: this.clock }).replaceObjects(objects, 0, { signal });
   }
@@ -35,19 +27,8 @@ class Crowd implements AsyncDisposable {
   async join(node: string, capacity: number): Promise<void> {
     const { clock } = this;
     const store = new MemoryClusterStore({ clock, table: this.#table });
-    const record: NodeRecord = {
-      node,
-      instance: node,
-      version: '0',
-      startedAtMs: 0,
-      tags: [],
-      capacity,
-      writtenAtMs: 0,
-    };
-    const own = await store.transact(
-      { puts: [{ key: keys.node(node), value: JSON.stringify(record) }] },
-      { signal },
-    );
+    const value = JSON.stringify(nodeRecord(node, capacity));
+    const own = await store.transact({ puts: [{ key: keys.node(node), value }] }, { signal });
     const view = new ClusterView(store);
     const since = await view.load({ signal });
     const over = new AbortController();

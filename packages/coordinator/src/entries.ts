@@ -1,6 +1,6 @@
 import type { DeclaredObjects, Entry, Put, Revision } from '@holdfast/core';
 import { keys } from './keys.ts';
-import type { Message, ObjectsRecord, RunRecord } from './records.ts';
+import type { DecisionRecord, Message, ObjectsRecord, RunRecord } from './records.ts';
 
 /** A record, and the revision to compare with when it is written. */
 export interface Known<T> {
@@ -22,4 +22,9 @@ export function runPut(run: RunRecord): Put {
 
 export function messagePut(message: Message): Put {
   return { key: keys.message(message.id), value: JSON.stringify(message) };
+}
+
+export function decisionPut(decision: DecisionRecord): Put {
+  const { task, generation, atMs, by } = decision;
+  return { key: keys.decision(task, generation, atMs, by), value: JSON.stringify(decision) };
 }

@@ -1,6 +1,6 @@
 /** What the cluster is to be told of one task, decided once and then only repeated until it is known what became of it. */
 import type { ClusterStore, Entry, Revision, Sig } from '@holdfast/core';
-import { decisionPut } from './assignments.ts';
+import { decisionPut } from './entries.ts';
 import type { KeyChange } from './journal-batches.ts';
 import type { ApartMeta, Own } from './journal-book.ts';
 import { mergeRecords } from './journal-merge.ts';

@@ -9,8 +9,8 @@ import {
   type Revision,
   type Sig,
 } from '@holdfast/core';
-import { type Adopted, decisionPut } from './assignments.ts';
-import { type Known, messagePut, objectsOf, runPut } from './entries.ts';
+import type { Adopted } from './assignments.ts';
+import { decisionPut, type Known, messagePut, objectsOf, runPut } from './entries.ts';
 import { keys } from './keys.ts';
 import { noTask } from './not-found.ts';
 import type { DecisionRecord, Message, ObjectsRecord, RunRecord, Settled, TaskRecord } from './records.ts';

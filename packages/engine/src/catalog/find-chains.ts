@@ -26,7 +26,7 @@ class ChainFiles {
 }
 
 /** Manifests of a large database are some megabytes; anything beyond this is not one. */
-const manifestBytesMax = 512 * 1024 * 1024;
+export const manifestBytesMax = 512 * 1024 * 1024;
 const readsMax = 8;
 
 /** What is at a destination, from its listing and its manifests alone. Foreign objects are passed over. */

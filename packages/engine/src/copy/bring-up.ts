@@ -1,9 +1,8 @@
 import { backupName, type Destination, HoldfastError, type Sig, type Staging } from '@holdfast/core';
 import type { FoundBackup, FoundChain } from '../catalog/chain.ts';
+import { manifestBytesMax } from '../catalog/find-chains.ts';
 import { readObject } from '../catalog/read-object.ts';
 import { sha256Of } from '../manifest-file.ts';
-
-const manifestBytesMax = 512 * 1024 * 1024;
 
 export interface BringUp extends Sig {
   /** As a destination that has it holds it. */

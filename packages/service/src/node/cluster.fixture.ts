@@ -11,7 +11,7 @@ import {
 } from '@holdfast/testing';
 import type { ApiServer } from '../api/index.ts';
 import type { NodeConfig } from '../config/node-config.ts';
-import { CopyWorks, signal, taskOf, Works } from './bench.fixture.ts';
+import { CopyWorks, configOf, signal, taskOf, Works } from './bench.fixture.ts';
 import { nodeLogger } from './logger.ts';
 import { NodeCore } from './node-core.ts';
 import { openApi } from './open-api.ts';
@@ -59,7 +59,7 @@ export class Cluster implements AsyncDisposable {
     const { clock } = this;
     const works = new Works();
     const copies = new CopyWorks();
-    const config = configOf(name, this.#folder);
+    const config = configIn(this.#folder, name);
     const logger = nodeLogger({ level: 'error', format: 'json', node: name, write: () => undefined });
     const { secret } = { secret: sharedSecret, ...settings };
     const core = await NodeCore.open(
@@ -146,19 +146,8 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-function configOf(name: string, folder: TemporaryFolder): NodeConfig {
-  return {
-    file: undefined,
-    name,
-    state: folder.join(name, 'state'),
-    staging: folder.join(name, 'staging'),
-    listen: { address: '127.0.0.1:0', tls: undefined, token: undefined, hosts: [] },
-    store: { type: 'embedded', path: '' },
-    storeWaitMs: 0,
-    cluster: { secret: undefined, advertise: undefined, aliveForMs: 10_000, moveAfterMs: 30_000 },
-    limits: { runs: 2, perSource: 2, historyPerTask: 10, workers: 1, stallAfterMs: 600_000 },
-    log: { level: 'error', format: 'json' },
-    tags: [],
-    stop: { drainForMs: 0 },
-  };
+/** Two runs of one source at once, and an end that waits for none of them. */
+function configIn(folder: TemporaryFolder, name: string): NodeConfig {
+  const base = configOf({ name, state: folder.join(name, 'state'), staging: folder.join(name, 'staging') });
+  return { ...base, limits: { ...base.limits, perSource: 2 }, stop: { drainForMs: 0 } };
 }

@@ -1,0 +1,16 @@
+import { afterAll, beforeAll, beforeEach } from 'vitest';
+import { Cluster } from './cluster.fixture.ts';
+
+/** One cluster for all tests of a file, whole again before each of them. Call it at the top of the file. */
+export function sharedCluster(
+  take: (opened: Cluster) => void,
+  options: Parameters<typeof Cluster.open>[0] = {},
+): void {
+  let cluster: Cluster | undefined;
+  beforeAll(async () => {
+    cluster = await Cluster.open(options);
+    take(cluster);
+  });
+  beforeEach(() => cluster?.mend());
+  afterAll(() => cluster?.[Symbol.asyncDispose]());
+}

@@ -95,23 +95,27 @@ export class FtpDestination implements Destination {
   async write(key: string, body: AsyncIterable<Uint8Array>, o: WriteOptions): Promise<ObjectInfo> {
     throwIfAborted(o.signal);
     const parts = ftpParts(key);
-    let left: ObjectWrite | undefined;
+    let write: ObjectWrite | undefined;
+    let isClean = false;
+    const step = <T>(act: (write: ObjectWrite, session: FtpSession) => Promise<T>): Promise<T> =>
+      this.#place.use('transfer', o.signal, async (session) => {
+        write ??= this.#writeOf(targetOf(session, key, parts), body, o);
+        const current = write;
+        try {
+          return await act(current, session);
+        } catch (error) {
+          if (current.leavesRubbish(error)) isClean = await cleanUp(current, session);
+          throw error;
+        }
+      });
     return this.#telling('write', key, o.signal, async () => {
       try {
-        return await this.#place.use('transfer', o.signal, async (session) => {
-          const write = this.#writeOf(targetOf(session, key, parts), body, o);
-          try {
-            return { key, bytes: await write.run(session) };
-          } catch (error) {
-            if (write.leavesRubbish(error)) left = write;
-            await session.unstoppable(async () => left?.cleanUp(session));
-            left = undefined;
-            throw error;
-          }
-        });
+        const sent = await step((one, session) => one.send(session));
+        // In the same session, unless it has ended.
+        await step((one, session) => one.publish(session, sent));
+        return { key, bytes: sent.bytes };
       } catch (error) {
-        // The session was lost with the transfer.
-        if (left) await this.#cleanUpAnew(left);
+        if (write && !isClean && write.leavesRubbish(error)) await this.#cleanUpAnew(write);
         throw error;
       }
     });
@@ -158,7 +162,8 @@ export class FtpDestination implements Destination {
       }
       if (length === 0) return;
       let got = 0;
-      for await (const block of download(session, { command: `RETR ${path}`, start, length })) {
+      const toEnd = start + length === bytes;
+      for await (const block of download(session, { command: `RETR ${path}`, start, length, toEnd })) {
         got += block.length;
         yield block;
         throwIfAborted(o.signal);
@@ -249,6 +254,16 @@ export class FtpDestination implements Destination {
     const { description } = this;
     return ftpError(error, { description, location: this.#options.location, action, path });
   }
+}
+
+/** Whether nothing is left. The session may be lost with the transfer. */
+function cleanUp(write: ObjectWrite, session: FtpSession): Promise<boolean> {
+  return session
+    .unstoppable(() => write.cleanUp(session))
+    .then(
+      () => true,
+      () => false,
+    );
 }
 
 /** Servers walk a path from its beginning for each of its parts, and again for each command: some minutes at 400. */

@@ -57,17 +57,20 @@ export class ObjectWrite {
       : temporaryPath(parts.target);
   }
 
-  /** How many bytes the object has. */
-  async run(session: FtpSession): Promise<number> {
-    const { target, options } = this.#o;
-    if (options.ifAbsent) await this.#assertAbsent(session);
-    const { bytes, digits } = this.#resumable ? await this.#goOn(session) : await this.#send(session);
+  /** All bytes are there under the other name. The session may be over: servers end one whose download was cut. */
+  async send(session: FtpSession): Promise<Sent> {
+    if (this.#o.options.ifAbsent) await this.#assertAbsent(session);
+    return this.#resumable ? this.#goOn(session) : this.#sendAll(session);
+  }
+
+  /** Makes an object of them. */
+  async publish(session: FtpSession, { bytes, digits }: Sent): Promise<void> {
+    const { target } = this.#o;
     await this.#compareSize(session, bytes);
     if (digits !== undefined) await this.#compareChecksum(session, digits);
-    await this.#o.locks.run(target.path, () => this.#publish(session));
+    await this.#o.locks.run(target.path, () => this.#rename(session));
     if (this.#resumable)
       await session.unstoppable(() => removeFolder(session, partFolderOf(target))).catch(() => false);
-    return bytes;
   }
 
   /** Whether something may be there, after it has failed, that the next resumable write cannot use. */
@@ -84,7 +87,7 @@ export class ObjectWrite {
     await removeEmptyFolders(session, target.folder);
   }
 
-  async #send(session: FtpSession): Promise<Sent> {
+  async #sendAll(session: FtpSession): Promise<Sent> {
     const { body, counted } = this.#checked();
     await this.#store(session, { body, start: 0 });
     return counted();
@@ -95,11 +98,11 @@ export class ObjectWrite {
     const { target, options } = this.#o;
     const promised = { sizeBytes: options.sizeBytes as number, sha256: options.sha256 as string };
     const part = await openParts(session, partFolderOf(target), promised);
-    if (!part) return this.#send(session);
+    if (!part) return this.#sendAll(session);
     const tail = await this.#tail(session, part);
     if (!tail) {
       await removeFile(session, part.path);
-      return this.#send(session);
+      return this.#sendAll(session);
     }
     const { body, counted, unsent } = this.#checked();
     const { rest, same, close } = await skipTo(body, { bytes: part.bytes, unsent }, tail);
@@ -148,7 +151,7 @@ export class ObjectWrite {
     const blocks: Uint8Array[] = [];
     try {
       const command = `RETR ${path}`;
-      for await (const block of download(session, { command, start: bytes - length, length }))
+      for await (const block of download(session, { command, start: bytes - length, length, toEnd: true }))
         blocks.push(block);
     } catch (error) {
       if (error instanceof NotBegun || error instanceof FTPError) return undefined;
@@ -242,7 +245,7 @@ export class ObjectWrite {
   }
 
   /** From here on the object is seen, and an abort comes too late. */
-  async #publish(session: FtpSession): Promise<void> {
+  async #rename(session: FtpSession): Promise<void> {
     const { options, target } = this.#o;
     throwIfAborted(options.signal);
     if (options.ifAbsent) await this.#assertAbsent(session);
@@ -268,7 +271,7 @@ export class ObjectWrite {
   }
 }
 
-interface Sent {
+export interface Sent {
   readonly bytes: number;
   /** In the server's way to compute checksums. */
   readonly digits: string | undefined;

@@ -51,6 +51,8 @@ export interface DownloadOptions {
   readonly start?: number;
   /** How many bytes are wanted; by default all that come. */
   readonly length?: number;
+  /** Nothing should follow them: the server is let end by itself, as some end the session otherwise. */
+  readonly toEnd?: boolean;
 }
 
 /** What the server sends, until there is enough of it. Given up early, the session stays usable if the server lets it. */
@@ -58,6 +60,7 @@ export async function* download(session: FtpSession, o: DownloadOptions): AsyncG
   const { data, moving, restore } = await openTransfer(session, o.command, o.start ?? 0);
   const wanted = o.length ?? Number.POSITIVE_INFINITY;
   let got = 0;
+  let isEnough = false;
   let over = false;
   try {
     await data.secure();
@@ -65,9 +68,10 @@ export async function* download(session: FtpSession, o: DownloadOptions): AsyncG
       const part = block.length > wanted - got ? block.subarray(0, wanted - got) : block;
       got += part.length;
       yield part;
-      if (got >= wanted) break;
+      isEnough = part !== block || (got >= wanted && o.toEnd !== true);
+      if (isEnough) break;
     }
-    if (got < wanted) {
+    if (!isEnough) {
       const reply = await moving.last;
       over = true;
       if (reply.code >= 300) throw refused(reply);

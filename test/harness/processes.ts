@@ -14,13 +14,24 @@ async function factsOf(pid: number): Promise<ProcessFacts | undefined> {
   return text === undefined ? undefined : { pid, parent: Number(parent), state };
 }
 
-/** The processes that a process has started and that still run. */
-export async function childrenOf(pid: number): Promise<readonly number[]> {
+async function runningProcesses(): Promise<readonly ProcessFacts[]> {
   const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
   const all = await Promise.all(pids.map(factsOf));
-  return all
-    .filter((facts) => facts !== undefined && facts.parent === pid && facts.state !== 'Z')
-    .map((facts) => facts?.pid ?? 0);
+  return all.filter((facts) => facts !== undefined).filter(({ state }) => state !== 'Z');
+}
+
+/** The processes that a process has started and that still run. */
+export async function childrenOf(pid: number): Promise<readonly number[]> {
+  return (await runningProcesses()).filter(({ parent }) => parent === pid).map((facts) => facts.pid);
+}
+
+/** Those, and what they have started in turn. */
+export async function descendantsOf(pid: number): Promise<readonly number[]> {
+  const all = await runningProcesses();
+  const found = [pid];
+  for (const one of found)
+    found.push(...all.filter(({ parent }) => parent === one).map((facts) => facts.pid));
+  return found.slice(1);
 }
 
 /** Whether a process has ended, whoever is to collect what is left of it. */

@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { descendantsOf } from './processes.ts';
 
 /** A planted secret, and by which name a failure speaks of it. */
 export type Planted = Readonly<Record<string, string>>;
@@ -49,8 +50,8 @@ export class SecretWatch {
   }
 
   /**
-   * The arguments of every process, and the environment of the given ones; `fromEnvironment` are the secrets that were
-   * put there by who started them.
+   * The arguments of every process that this one has started, others' tests being no concern of it, and the environment
+   * of the given ones; `fromEnvironment` are the secrets that were put there by who started them.
    * @returns how many of the given ones there were
    */
   async lookAtProcesses(
@@ -58,8 +59,7 @@ export class SecretWatch {
     o: { readonly fromEnvironment: readonly string[] },
   ): Promise<number> {
     let seen = 0;
-    const pids = (await readdir('/proc')).filter((name) => /^\d+$/.test(name)).map(Number);
-    for (const pid of pids) {
+    for (const pid of await descendantsOf(process.pid)) {
       const read = (name: string): Promise<Buffer> =>
         readFile(`/proc/${pid}/${name}`).catch(() => Buffer.alloc(0));
       const command = await read('cmdline');

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { until } from '../harness/processes.ts';
+import { slotsOf } from '../harness/server-state.ts';
 import type { Cluster } from './cluster.fixture.ts';
 import type { ClusterNode } from './cluster-node.ts';
 import { sharedCluster } from './shared-cluster.fixture.ts';
@@ -38,6 +39,7 @@ test('a node that is cut from etcd for long goes on in its own chain, which ends
   await assertStoresMore(task, successor);
   // Both work, and neither knows of the other.
   await assertStoresMore(task, owner);
+  const kept = await slotsOf(cluster.server, 'shop');
 
   await owner.heal();
   await owner.untilBack();
@@ -50,6 +52,8 @@ test('a node that is cut from etcd for long goes on in its own chain, which ends
     (await cluster.backupsOf(task).manifests()).filter(({ node }) => node === name);
   const closed = await madeBy(owner);
   await assertStoresMore(task, successor);
+  // The successor's next run has ended what the closed chain kept in the source.
+  expect(await slotsOf(cluster.server, 'shop')).toHaveLength(kept.length - 1);
   await cluster.pause(task);
   await cluster.assertSound(task, successor);
   expect((await cluster.backupsOf(task).manifests()).filter(({ node }) => node === owner.name)).toEqual(

@@ -7,6 +7,7 @@ import { mergeRecords } from './journal-merge.ts';
 import { freeId, isSameRun, toldRun, unheardRun, whose } from './journal-runs.ts';
 import { keys } from './keys.ts';
 import type { DecisionRecord, OwedRun, RunRecord, TaskRecord } from './records.ts';
+import { withForsaken } from './transitions.ts';
 
 export type ReconcileOutcome = 'kept' | 'merged' | 'closed';
 
@@ -16,7 +17,7 @@ export interface Attempt {
   readonly reason: string;
   /** The cluster's record is to be still at this revision. */
   readonly revision: Revision;
-  /** The record as it is to be in the cluster; what it is already, when it stays. */
+  /** The record as it is to be in the cluster. */
   readonly record: string;
   /** As the node itself had it: what `record` has of it. */
   readonly local: string;
@@ -68,7 +69,9 @@ export async function planAttempt(found: Found, o: AttemptOptions): Promise<Atte
     const reason = `${apart(o)}; by now ${whose(remote)}: ${count(made, 'backup')} made meanwhile restore, but their chain is closed`;
     const names = await renames(remote.task, runs, o);
     const decision = decide('closed', remote, reason, o);
-    return { ...rest, outcome: 'closed', reason, record: found.remote.value, decision, others: [], ...names };
+    const kept = runs.filter(mayKeep).map(({ id }) => id);
+    const record = JSON.stringify(withForsaken(remote, kept));
+    return { ...rest, outcome: 'closed', reason, record, decision, others: [], ...names };
   }
   if (found.remote.revision === base.revision && found.remote.value === base.value) {
     const reason = `${apart(o)}; ${count(runs.length, 'run')} of its own are told now`;
@@ -204,6 +207,11 @@ function decide(
 ): Attempt['decision'] {
   const decision: DecisionRecord = { task, atMs, kind, node, generation, by: meta.node, reason };
   return decisionPut(decision);
+}
+
+/** Whether the run may have begun a chain of its own, for which the source keeps changes. */
+function mayKeep({ state, made }: RunRecord): boolean {
+  return state !== 'succeeded' || made?.scope === 'full';
 }
 
 function apart({ meta, nowMs }: AttemptOptions): string {

@@ -123,10 +123,8 @@ export class Reconciler {
 
   /** Runs first, the record last: resolves with the revision of that. */
   async #send(task: string, { attempt, work }: { attempt: Attempt; work: Work }, o: Sig): Promise<Revision> {
-    const { decision, others, outcome } = attempt;
-    const isClosed = outcome === 'closed';
-    const record: KeyChange = { key: keys.task(task), value: attempt.record };
-    const last = [...(isClosed ? [] : [record]), decision];
+    const { decision, others } = attempt;
+    const last: KeyChange[] = [{ key: keys.task(task), value: attempt.record }, decision];
     const all = batches([...others, ...this.#ownChanges(attempt, work)], reserve);
     const checks = [{ key: keys.task(task), revision: attempt.revision }];
     for (const batch of all.slice(0, -1))
@@ -161,7 +159,7 @@ export class Reconciler {
     const isNeeded = (own: Own): boolean => runsOf([own]).some(({ endedAtMs }) => endedAtMs === undefined);
     await book.dropOwn(told, { ...o, ...(outcome !== 'closed' && { isNeeded }) });
     if (outcome === 'closed') {
-      const seen = { value: attempt.record, revision: attempt.revision };
+      const seen = { value: attempt.record, revision };
       await book.settle(task, { seen, own: 'as-seen', told: last }, o);
     } else {
       // Changed after the attempt was made: what is new is compared with what this node had then.

@@ -40,7 +40,7 @@ export interface TaskRecord {
   readonly schedule?: string;
   readonly owed?: OwedRun;
   readonly running?: RunningRun;
-  /** Runs that were lost with their nodes: the next full ends what they may have begun in the source. */
+  /** Runs that were lost with their nodes, or made apart: the next one ends what they may have begun in the source. */
   readonly forsaken?: readonly string[];
   /** So that ids of runs grow even where the clock goes back. */
   readonly lastRunId?: string;

@@ -287,14 +287,20 @@ export function moveTask(
   o: { reason: string; lost?: string | undefined },
 ): TaskRecord {
   const { owner: _owner, notSuitable: _mark, ...rest } = record;
-  const { newest, forsaken = [] } = record;
+  const { newest } = record;
   const { reason, lost } = o;
   return {
-    ...rest,
-    ...(lost !== undefined && { forsaken: [...forsaken, lost].slice(-forsakenMax) }),
+    ...withForsaken(rest, lost === undefined ? [] : [lost]),
     node,
     nodeReason: reason,
     generation: record.generation + 1,
     ...(newest && newest.node === node && { owner: newest }),
   };
+}
+
+/** What these runs keep in the source is nobody's any more: the responsible node's next run ends it. */
+export function withForsaken<T extends Pick<TaskRecord, 'forsaken'>>(record: T, runs: readonly string[]): T {
+  if (runs.length === 0) return record;
+  const { forsaken = [] } = record;
+  return { ...record, forsaken: [...new Set([...forsaken, ...runs])].slice(-forsakenMax) };
 }

@@ -1,5 +1,5 @@
 import type { ErrorRecord } from '@holdfast/core';
-import { FakeClock, MemoryClusterStore } from '@holdfast/testing';
+import { FakeClock, failingStore, MemoryClusterStore } from '@holdfast/testing';
 import { describe, expect, it } from 'vitest';
 import { type Known, noObjects } from './entries.ts';
 import { keys, runId, timeOfRun } from './keys.ts';
@@ -226,6 +226,31 @@ describe('a run', () => {
     await expect(ledger.startByHand('nope', () => byHand, { signal })).rejects.toMatchObject({
       code: 'not_found',
     });
+  });
+});
+
+describe('by hand, while the store changes its leader', () => {
+  const byHand = { scope: 'full', trigger: 'manual', reason: 'asked for' } as const;
+
+  it.each(['lost', 'unavailable'] as const)('there is one run all the same (%s)', async (step) => {
+    const open = openLedger();
+    await knownTask(open);
+    const store = failingStore(open.store, { transact: [step] });
+    const ledger = new Ledger({ store, clock: open.clock });
+    const { run, already } = await ledger.startByHand('shop', () => byHand, { signal });
+    expect(already).toBe(false);
+    expect(await open.ledger.history('shop', { signal, last: 9 })).toEqual([run]);
+  });
+
+  it('it is told when the store does not come back', async () => {
+    const open = openLedger();
+    await knownTask(open);
+    const store = failingStore(open.store, (verb) => (verb === 'transact' ? 'unavailable' : 'ok'));
+    const ledger = new Ledger({ store, clock: open.clock });
+    await expect(ledger.startByHand('shop', () => byHand, { signal })).rejects.toMatchObject({
+      code: 'unavailable',
+    });
+    expect(await open.ledger.history('shop', { signal, last: 9 })).toEqual([]);
   });
 });
 

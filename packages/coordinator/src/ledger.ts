@@ -157,25 +157,29 @@ export class Ledger {
     return this.#create(known, skipped(known.value, skip, this.#clock.now()), o);
   }
 
-  /** By hand: during a run, the running run is the answer. */
+  /** By hand: the running run is the answer, also if the store, changing its leader, did not confirm that it was made. */
   async startByHand(
     task: string,
     start: (record: TaskRecord) => Start,
     o: Sig,
   ): Promise<{ readonly run: RunRecord; readonly already: boolean }> {
+    let untold: string | undefined;
     for (;;) {
       const known = await this.task(task, o);
       if (!known || known.value.removedAtMs !== undefined) throw noTask(task);
       const { running } = known.value;
       if (running) {
         const run = await this.run(running.run, o);
-        if (run) return { run, already: true };
+        if (run) return { run, already: run.id !== untold };
       }
+      const step = startRun(known.value, start(known.value), this.#clock.now());
       try {
-        const { run } = await this.take(known, start(known.value), o);
+        const { run } = await this.#create(known, step, o);
         return { run, already: false };
       } catch (caught) {
-        ignoreConflict(caught);
+        const { code } = HoldfastError.from(caught);
+        if (code === 'unavailable' && untold === undefined) untold = step.run.id;
+        else if (code !== 'conflict') throw caught;
       }
     }
   }

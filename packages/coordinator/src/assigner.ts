@@ -30,7 +30,7 @@ export type Deciding =
 /** Each node named in a decision acts so much later than the one before it, if that one does not. */
 const rankWaitMs = 2000;
 
-/** After another node was first, or the store failed, or while others are named first: until the task is looked at again. */
+/** After another node was first, or the store failed, or while one other is named first: until the task is looked at again. */
 const againMs = 250;
 
 /** So many decisions are written at once: each waits for the store, and the tasks of a dead node come all together. */
@@ -294,8 +294,8 @@ export class Assigner {
     const turnMs = sinceMs + rank * rankWaitMs;
     if (clock.elapsed() >= turnMs) return true;
     // Who is named first depends on how much each node has, and nodes that see that at different moments may all name
-    // another one first.
-    this.#due.set(task, Math.min(turnMs, clock.elapsed() + againMs));
+    // another one first. The further behind this one is, the less often it looks: many nodes look at many tasks.
+    this.#due.set(task, Math.min(turnMs, clock.elapsed() + Math.min(rank * againMs, rankWaitMs)));
     return false;
   }
 

@@ -53,11 +53,17 @@ export function decideResponsibility(question: ResponsibilityQuestion): Responsi
   if (current && whyNot(current, preference) === undefined) return whereItIs(question, current);
   const suited = nodes.filter((node) => whyNot(node, preference) === undefined);
   if (suited.length === 0) return nobody(question, current);
-  const by = preferred(rankNodes(task, suited, question.tasksTotal), preference);
+  // Where there is nothing to write yet, nobody is ranked.
+  const ranked: Ranked = () => preferred(rankNodes(task, suited, question.tasksTotal), preference);
   if (!record?.node)
-    return busyElsewhere(question) ?? { kind: 'take', by, reason: firstReason(question, suited.length) };
-  return current ? fromAlive(question, current, by) : fromDead(question, record.node, by);
+    return (
+      busyElsewhere(question) ?? { kind: 'take', by: ranked(), reason: firstReason(question, suited.length) }
+    );
+  return current ? fromAlive(question, current, ranked) : fromDead(question, record.node, ranked);
 }
+
+/** The suited nodes, the one that is to have the task first. */
+type Ranked = () => readonly string[];
 
 type Suitable = Pick<AliveNode, 'node' | 'tags' | 'draining'>;
 
@@ -167,22 +173,19 @@ function toOneWithRoom(
 function fromAlive(
   question: ResponsibilityQuestion,
   current: AliveNode,
-  by: readonly string[],
+  ranked: Ranked,
 ): ResponsibilityDecision {
   const { node } = current;
   if (question.record?.notSuitable)
-    return { kind: 'clear', by: [node, ...by], reason: `node ${node} is back` };
+    return { kind: 'clear', by: [node, ...ranked()], reason: `node ${node} is back` };
   const reason = whyNot(current, question.preference ?? {}) ?? 'it may not have the task';
-  return busyElsewhere(question) ?? { kind: 'take', by, reason };
+  return busyElsewhere(question) ?? { kind: 'take', by: ranked(), reason };
 }
 
-function fromDead(
-  question: ResponsibilityQuestion,
-  node: string,
-  by: readonly string[],
-): ResponsibilityDecision {
+function fromDead(question: ResponsibilityQuestion, node: string, ranked: Ranked): ResponsibilityDecision {
   const { record, markedForMs, moveAfterMs } = question;
-  if (!record?.notSuitable) return { kind: 'mark', by, reason: `node ${node} gives no sign of life` };
+  if (!record?.notSuitable)
+    return { kind: 'mark', by: ranked(), reason: `node ${node} gives no sign of life` };
   const leftMs = moveAfterMs - markedForMs;
   if (leftMs > 0)
     return {
@@ -191,7 +194,7 @@ function fromDead(
       reason: `node ${node} gives no sign of life; it has a while to come back`,
     };
   const reason = `node ${node} has given no sign of life for longer than moveAfter`;
-  return busyElsewhere(question) ?? { kind: 'take', by, reason };
+  return busyElsewhere(question) ?? { kind: 'take', by: ranked(), reason };
 }
 
 /** What a node that lives carries out, on request perhaps, may end: whoever took the task could begin nothing before. */

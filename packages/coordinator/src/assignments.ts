@@ -131,7 +131,9 @@ export class Assignments {
       by: node,
       reason: reason ?? '',
     };
-    const old = decision && known.revision > 0 ? await this.#oldDecisions(task, o) : [];
+    // A mark is followed by what takes it away: that looks for old ones, so that the marks of a dead node come quickly.
+    const mayBeOld = decision && kind !== 'not-suitable' && known.revision > 0;
+    const old = mayBeOld ? await this.#oldDecisions(task, o) : [];
     const revision = await store.transact(
       {
         checks: [

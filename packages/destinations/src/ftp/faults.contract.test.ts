@@ -331,6 +331,18 @@ describe('an upload that was killed in the middle', () => {
     });
   }
 
+  test('is gone on with although the server ends the session when its download is cut', async () => {
+    const stub = await start();
+    await killOne(stub);
+    await using place = await open(stub);
+    // The first reads the end of what is there, the second reads it once more when the rest has been sent.
+    stub.behaviour.endsAtDownload = 2;
+    await place.write(largeKey, bodyOf(bytes), { signal, ...promiseOf(bytes) });
+    expect(stub.behaviour.endsAtDownload).toBe(0);
+    expect([...stub.files.keys()]).toEqual([`/${largeKey}`]);
+    expect(sha256Of(stub.files.get(`/${largeKey}`) as Buffer)).toBe(sha256Of(bytes));
+  });
+
   test('leaves nothing once its key is deleted', async () => {
     const stub = await start();
     await killOne(stub);

@@ -172,7 +172,10 @@ export class FtpStubSession {
             verb === 'APPE' ? (this.#stub.files.get(path)?.length ?? 0) : start,
           )
         : await this.#send(socket, verb === 'RETR' ? this.#content(path, start) : this.#list(verb));
-    if (said !== undefined) this.#say(said);
+    if (verb === 'RETR' && --this.#stub.behaviour.endsAtDownload === 0) {
+      if (!socket.closed) await once(socket, 'close').catch(() => undefined);
+      this.#control.end();
+    } else if (said !== undefined) this.#say(said);
   }
 
   #refusal(verb: string, argument: string): string | undefined {

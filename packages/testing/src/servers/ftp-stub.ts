@@ -19,6 +19,8 @@ export interface FtpStubBehaviour {
   resetDataAfter: number;
   /** Of an upload no more is read, of a download no more is sent, after so many bytes. */
   stallDataAfter: number;
+  /** Instead of confirming that download, the first being 1, the session ends, as one may whose client has cut it. */
+  endsAtDownload: number;
   /** A rename to a name that is taken is refused. */
   neverReplaces: boolean;
   greeting: string;
@@ -42,6 +44,7 @@ export class FtpStub implements AsyncDisposable {
     storedBytesMax: Number.POSITIVE_INFINITY,
     resetDataAfter: Number.POSITIVE_INFINITY,
     stallDataAfter: Number.POSITIVE_INFINITY,
+    endsAtDownload: Number.POSITIVE_INFINITY,
     neverReplaces: false,
     greeting: '220 stub',
   };

@@ -32,7 +32,7 @@ export class SimKeeper {
 
   constructor(o: SimKeeperOptions) {
     this.#o = o;
-    o.view.onChange(({ objects, tasks }) => {
+    o.view.onChange(({ objects, tasks, nodes }) => {
       for (const task of tasks) {
         this.#changed.add(task);
         this.#wakeAtMs.delete(task);
@@ -41,7 +41,10 @@ export class SimKeeper {
         this.#objectsChanged = true;
         this.#wakeAtMs.clear();
       }
-      if (!objects && tasks.size === 0) return;
+      // What it has not kept in step is for others now.
+      const isGone = [...nodes].some((node) => !o.view.nodes.has(node));
+      if (isGone) this.#objectsChanged = true;
+      if (!objects && tasks.size === 0 && !isGone) return;
       this.#pokeKeeper.abort(poked);
       this.#pokeScheduler.abort(poked);
     });

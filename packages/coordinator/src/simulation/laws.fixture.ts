@@ -1,4 +1,5 @@
 import type { NodePreference } from '@holdfast/core';
+import { isSameRun } from '../journal-runs.ts';
 import type { IncrementalOwner, RunRecord, TaskRecord } from '../records.ts';
 import type { Circumstances, History, Written } from './history.fixture.ts';
 import type { SimManifest, SimPlace } from './places.fixture.ts';
@@ -71,8 +72,12 @@ export class Laws {
     for (const { before, after } of written.tasks) this.#checkRecord(before, after, written);
   }
 
-  #checkRun(before: RunRecord | undefined, run: RunRecord, { tasks, decisions }: Written): void {
+  #checkRun(was: RunRecord | undefined, run: RunRecord, { tasks, decisions, runs }: Written): void {
     const { id } = run;
+    // Another node's run of this id, made while both were apart, has got another one.
+    const isElsewhere = (one: RunRecord): boolean =>
+      runs.some(({ before, after }) => before === undefined && isSameRun(after, one));
+    const before = was && !isSameRun(was, run) && isElsewhere(was) ? undefined : was;
     // A node that was apart may say once more why its run did not count, and that one taken for lost has ended well.
     const isApart = decisions.some(({ kind }) => kind === 'apart');
     const isKnown = before?.state === run.state || (isApart && before?.state === 'interrupted');

@@ -181,9 +181,11 @@ describe('a run by hand', () => {
       lost = true;
       return 'lost';
     };
-    expect((await errorOf(node.handlers.runTask({ task: 'shop', signal }))).code).toBe('unavailable');
+    const { run, already } = await node.handlers.runTask({ task: 'shop', signal });
+    expect(already).toBe(false);
     await node.bench.pass(61_000);
     expect(node.works.begun).toHaveLength(1);
+    expect(await node.handlers.getRun({ run: run.id, signal })).toMatchObject({ state: 'running' });
   });
 });
 

@@ -106,6 +106,16 @@ describe('a node that is silent', () => {
     expect(b.works.last.run.request).toMatchObject({ scope: 'auto', ownedGeneration: 2 });
   });
 
+  it('loses a task, too, that was declared again before anybody missed it', async () => {
+    const { a } = await two();
+    await nodes.declare({});
+    expect((await nodes.record('shop')).removedAtMs).toBeDefined();
+    a.kill();
+    await nodes.declare({ shop: often });
+    await nodes.pass(50_000);
+    expect(await nodes.record('shop')).toMatchObject({ node: 'node-b', generation: 2 });
+  });
+
   it('has its run interrupted in the very change that gives its task away; the next node ends what it left', async () => {
     const { a, b } = await two();
     const run = await due(a);

@@ -51,7 +51,8 @@ export class TaskKeeper implements Service {
   readonly #poke = new Poke();
   readonly #trimmedAt = new Map<string, number>();
   #lookedAtMs = Number.NEGATIVE_INFINITY;
-  #objectsChanged = true;
+  /** What is declared has changed, or who is to keep the records. */
+  #isOutOfStep = true;
   /** Tasks whose records have changed since they were looked at. */
   readonly #changed = new Set<string>();
 
@@ -62,15 +63,17 @@ export class TaskKeeper implements Service {
 
   async run({ drain }: Ending): Promise<void> {
     const { view, clock } = this.#o;
-    const stopListening = view.onChange(({ objects, tasks }) => {
+    const stopListening = view.onChange(({ objects, tasks, nodes }) => {
       for (const task of tasks) this.#changed.add(task);
-      if (objects) this.#objectsChanged = true;
-      if (objects || tasks.size > 0) this.#poke.now();
+      // The records of a node that is gone are for others to keep.
+      const isGone = [...nodes].some((one) => !view.nodes.has(one));
+      if (objects || isGone) this.#isOutOfStep = true;
+      if (objects || isGone || tasks.size > 0) this.#poke.now();
     });
     try {
       while (!drain.aborted) {
         await this.#takeUpRuns({ signal: drain });
-        if (this.#objectsChanged) await this.keepUp({ signal: drain });
+        if (this.#isOutOfStep) await this.keepUp({ signal: drain });
         if (clock.elapsed() - this.#lookedAtMs >= lookEveryMs) {
           this.#lookedAtMs = clock.elapsed();
           await this.keepUp({ signal: drain });
@@ -86,7 +89,7 @@ export class TaskKeeper implements Service {
   /** The records say what is declared. Those of other nodes that live are theirs to keep. */
   async keepUp(o: Sig): Promise<void> {
     const { view, ledger, schedules, logger } = this.#o;
-    this.#objectsChanged = false;
+    this.#isOutOfStep = false;
     const { tasks } = view.objects.value;
     schedules.keepOnly(tasks);
     for (const [task, { value }] of view.tasks) {

@@ -148,7 +148,7 @@ describe('TLS', () => {
     });
     const securePort = secure.members[0]?.port;
     expect(
-      await failing(open({ endpoints: [`http://127.0.0.1:${securePort}`], callMaxMs: 300 })),
+      await failing(open({ endpoints: [`http://127.0.0.1:${securePort}`], callMaxMs: 3_000 })),
     ).toMatchObject({
       code: 'unavailable',
       hint: say('https://'),

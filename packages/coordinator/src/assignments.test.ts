@@ -153,6 +153,22 @@ describe('a run that was lost', () => {
     });
   });
 
+  it('is not waited for where nobody knows of it, or where it has ended: its node was apart, and went before it had told all', async () => {
+    for (const told of ['nothing', 'its end'] as const) {
+      const bench = new Bench();
+      await bench.come('a');
+      const { known, run } = await bench.running('b');
+      const key = keys.run(run.id);
+      const over = JSON.stringify({ ...run, state: 'succeeded', endedAtMs: 1 });
+      const change = told === 'nothing' ? { deletes: [key] } : { puts: [{ key, value: over }] };
+      await bench.store.transact(change, o);
+      const { value } = await bench.a.take(known, 'b is gone', o);
+      expect(value).toMatchObject({ node: 'a', generation: 2, forsaken: [run.id] });
+      expect(value.running).toBeUndefined();
+      expect((await bench.store.get(key, o))?.value).toBe(told === 'nothing' ? undefined : over);
+    }
+  });
+
   it('is not lost while its node is alive: neither a move nor an interruption ends it', async () => {
     const bench = new Bench();
     await bench.come('a', 'c');

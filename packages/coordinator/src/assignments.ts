@@ -85,11 +85,17 @@ export class Assignments {
 
   /** The record without a run of a node that is gone, if it has one, and what makes that so. */
   async #interrupted({ value }: Known<TaskRecord>, o: Sig): Promise<Interrupted> {
-    const { running } = value;
-    const key = running && keys.run(running.run);
-    const entry = key && (await this.#o.store.get(key, o));
-    if (!entry) return { record: value, checks: [], puts: [] };
-    const before = JSON.parse(entry.value) as RunRecord;
+    const { running, ...resting } = value;
+    if (!running) return { record: value, checks: [], puts: [] };
+    const key = keys.run(running.run);
+    const entry = await this.#o.store.get(key, o);
+    const before = entry && (JSON.parse(entry.value) as RunRecord);
+    // This node's own run would be of an earlier life.
+    const gone = running.node === this.#o.node ? [] : isGone(running.node);
+    const checks = [{ key, revision: entry?.revision ?? ('absent' as const) }, ...gone];
+    // A node that was apart, and is gone before it has told all of that: nobody else knows of the run, or it has ended.
+    if (!before || before.endedAtMs !== undefined)
+      return { record: resting, run: running.run, checks, puts: [] };
     const error = {
       code: 'unavailable' as const,
       message: `node ${before.node} went away during the run`,
@@ -97,9 +103,7 @@ export class Assignments {
     };
     const outcome = { state: 'interrupted', error } as const;
     const { record, run } = endRun({ record: value, run: before }, outcome, this.#o.clock.now());
-    // This node's own run would be of an earlier life.
-    const gone = run.node === this.#o.node ? [] : isGone(run.node);
-    return { record, run: run.id, checks: [{ key, revision: entry.revision }, ...gone], puts: [runPut(run)] };
+    return { record, run: run.id, checks, puts: [runPut(run)] };
   }
 
   async #write(

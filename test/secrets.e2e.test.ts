@@ -1,5 +1,6 @@
 // biome-ignore-all lint/suspicious/noTemplateCurlyInString: these placeholders are Holdfast's own
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, copyFile, mkdir, readdir, writeFile } from 'node:fs/promises';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
@@ -198,6 +199,13 @@ test('what is planted is found where it is', async () => {
   expect(control.found.map((one) => one.split(':')[0])).toEqual(
     expect.arrayContaining(['s3Secret', 'sftpPassphrase', 'azureKey', 'wrongAzure', 'onStderr', 'wrongS3']),
   );
+  const told = spawn(process.execPath, ['--eval', 'setInterval(() => 0, 1000)', planted.wrongS3 ?? '']);
+  const ended = once(told, 'close');
+  await once(told, 'spawn');
+  await control.lookAtProcesses([], { fromEnvironment: [] });
+  told.kill();
+  await ended;
+  expect(control.found).toContainEqual(expect.stringMatching(/^wrongS3: arguments of .*node/));
   const environment = new SecretWatch(planted);
   expect(await environment.lookAtProcesses([node.pid], { fromEnvironment: [] })).toBe(1);
   expect(environment.found).toEqual(

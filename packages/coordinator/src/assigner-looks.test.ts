@@ -5,10 +5,11 @@ import { expect, it } from 'vitest';
 import { Assigner } from './assigner.ts';
 import { Assignments } from './assignments.ts';
 import { ClusterView } from './cluster-view.ts';
+import { nodeRecord } from './declared.fixture.ts';
 import { noObjects } from './entries.ts';
 import { keys } from './keys.ts';
 import { Ledger } from './ledger.ts';
-import type { NodeRecord, RunRecord, TaskRecord } from './records.ts';
+import type { RunRecord, TaskRecord } from './records.ts';
 import { newTask } from './transitions.ts';
 
 const { signal } = new AbortController();
@@ -62,15 +63,7 @@ class Bench implements AsyncDisposable {
   }
 
   async come(node: string, tags: readonly string[] = []): Promise<void> {
-    const record: NodeRecord = {
-      node,
-      instance: node,
-      version: '0',
-      startedAtMs: 0,
-      tags,
-      capacity: 1,
-      writtenAtMs: 0,
-    };
+    const record = { ...nodeRecord(node), tags };
     await this.store.transact({ puts: [{ key: keys.node(node), value: JSON.stringify(record) }] }, o);
     await this.pass(0);
   }

@@ -1,6 +1,7 @@
 import { FakeClock, MemoryClusterStore } from '@holdfast/testing';
 import { expect, it } from 'vitest';
 import { ClusterView, type ViewChange } from './cluster-view.ts';
+import { nodeRecord } from './declared.fixture.ts';
 import { noObjects } from './entries.ts';
 import { keys } from './keys.ts';
 import { Ledger } from './ledger.ts';
@@ -74,15 +75,7 @@ it('knows who is alive, who drains, and which tasks each node has and carries ou
   const since = await view.load({ signal });
   const end = new AbortController();
   const following = view.follow(since, { signal: end.signal }).catch(() => undefined);
-  const node = {
-    node: 'a',
-    instance: 'i',
-    version: '0',
-    startedAtMs: 0,
-    tags: [],
-    capacity: 1,
-    writtenAtMs: 0,
-  };
+  const node = nodeRecord('a');
   const running = { run: 'r', node: 'b', scope: 'full' } as const;
   await store.transact(
     {

@@ -181,6 +181,19 @@ describe('a task that has another node or generation by now', () => {
     await expect(finish).rejects.toMatchObject({ code: 'lease_lost' });
   });
 
+  it('has its record written although it stays: another node that was apart must not take history for what it was', async () => {
+    const cluster = new Cluster();
+    const life = await apartWith(cluster);
+    await back(life, 'shop', 'c1/0001');
+    const record = await moved(cluster, 'shop', 'b');
+    const before = await cluster.ledgerB.task('shop', o);
+    life.line.reconnect();
+    expect(await life.store.reconcile(o)).toMatchObject([{ outcome: 'closed', runs: 1 }]);
+    const after = await cluster.ledgerB.task('shop', o);
+    expect(after?.value).toEqual(record);
+    expect(after?.revision).toBeGreaterThan(before?.revision ?? Number.NaN);
+  });
+
   it('gives its runs the next ids where the new node has runs of these ids', async () => {
     const cluster = new Cluster();
     const life = await apartWith(cluster);

@@ -124,6 +124,7 @@ export class Reconciler {
   /** Runs first, the record last: resolves with the revision of that. */
   async #send(task: string, { attempt, work }: { attempt: Attempt; work: Work }, o: Sig): Promise<Revision> {
     const { decision, others } = attempt;
+    // Also where it stays as it was: another node that was apart sees by its revision that history has got runs.
     const last: KeyChange[] = [{ key: keys.task(task), value: attempt.record }, decision];
     const all = batches([...others, ...this.#ownChanges(attempt, work)], reserve);
     const checks = [{ key: keys.task(task), revision: attempt.revision }];

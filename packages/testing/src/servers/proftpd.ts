@@ -185,7 +185,7 @@ async function makeUser(server: Proftpd): Promise<void> {
   const { uid = process.getuid?.() ?? 0, gid = process.getgid?.() ?? 0 } = await serverAccount('nobody');
   await mkdir(server.home, { recursive: true });
   await chown(server.home, uid, gid);
-  // Not as an argument: tests that look for secrets in the arguments of all processes would find it.
+  // Not as an argument, which every process of the machine can read.
   const input = `${server.password}\n`;
   const hash = (await runProgram('openssl', ['passwd', '-6', '-stdin'], { input })).trim();
   const file = server.folder.join('passwd');
